@@ -1,0 +1,115 @@
+# taolight. The two targets to know are `make run` and `make test`; `make help` lists the rest.
+# Go is all they need; a C compiler adds the race detector, Node.js the interoperability judge.
+
+GO       ?= go
+NETWORK  ?= demo
+FUZZTIME ?= 10s
+# Packages for `make fuzz`.
+PKG      ?= ./...
+
+STATICCHECK := honnef.co/go/tools/cmd/staticcheck@v0.8.2
+
+# Every release is made with these: no C, no paths of the machine that built it, no symbol table.
+export CGO_ENABLED = 0
+LDFLAGS  := -s -w
+BUILD    := $(GO) build -trimpath -ldflags "$(LDFLAGS)"
+
+# GOARM=6 runs on every Raspberry Pi; Go's own default when cross-building is 7, which a Pi Zero
+# cannot run. arm64 stays at v8.0: the cores of a Pi 3, 4 and Zero 2 have nothing later.
+TARGETS  := linux-amd64 linux-arm64 linux-armv7 linux-armv6 linux-riscv64
+linux-amd64   := GOOS=linux GOARCH=amd64
+linux-arm64   := GOOS=linux GOARCH=arm64
+linux-armv7   := GOOS=linux GOARCH=arm GOARM=7
+linux-armv6   := GOOS=linux GOARCH=arm GOARM=6
+linux-riscv64 := GOOS=linux GOARCH=riscv64
+
+# Where goroutines meet; the other packages have none.
+RACE     := ./lightclient/... ./internal/demonet/... ./storage/... ./cmd/...
+
+STAGE    := sh .ci/stage
+
+.PHONY: run build test bench cross fuzz interop fmt lint clean help \
+	check-format check-vet check-lint check-test check-race check-modules
+
+run: build
+	@exec ./build/taolight run --network $(NETWORK)
+
+build:
+	@$(BUILD) -o build/taolight ./cmd/taolight
+
+test: check-format check-vet check-lint check-test check-race cross check-modules
+
+check-format:
+	@$(STAGE) format sh -c 'bad=$$(gofmt -l .); [ -z "$$bad" ] || { echo "not as gofmt writes it; run: make fmt"; echo "$$bad"; exit 1; }'
+
+# vet knows faults that only show where an int has 32 bits.
+check-vet:
+	@$(STAGE) "vet amd64" env GOARCH=amd64 $(GO) vet ./...
+	@$(STAGE) "vet arm64" env GOARCH=arm64 $(GO) vet -trimpath ./...
+	@$(STAGE) "vet arm"   env GOARCH=arm   $(GO) vet -trimpath ./...
+
+check-lint:
+	@$(STAGE) staticcheck $(GO) run $(STATICCHECK) ./...
+
+check-test:
+	@$(STAGE) -t test $(GO) test -v ./...
+
+check-race:
+	@if cc=$$($(GO) env CC) && command -v "$$cc" >/dev/null 2>&1; then \
+		$(STAGE) -t "test -race" env CGO_ENABLED=1 $(GO) test -race -v $(RACE); \
+	else \
+		$(STAGE) -s "test -race" "the race detector needs a C compiler, and there is none"; \
+	fi
+
+# The modules that stand apart, so that what they need never enters go.mod.
+check-modules:
+	@for d in $(dir $(wildcard internal/*/go.mod)); do \
+		$(STAGE) "vet $${d%/}" sh -c "cd $$d && $(GO) vet ./..." || exit 1; \
+	done
+
+cross: $(TARGETS:%=cross-%) cross-js-wasm cross-wasip1-wasm
+
+cross-linux-%:
+	@$(STAGE) "build linux-$*" sh -c '$(linux-$*) $(BUILD) -o build/taolight-linux-$* ./cmd/taolight && \
+		$(linux-$*) $(BUILD) -o build/verify-linux-$* ./verify/example && \
+		echo "NOTE taolight $$(wc -c <build/taolight-linux-$*) bytes, verify/example $$(wc -c <build/verify-linux-$*) bytes"'
+
+cross-js-wasm:
+	@$(STAGE) "build js/wasm" env GOOS=js GOARCH=wasm $(GO) build -trimpath ./verify/...
+
+cross-wasip1-wasm:
+	@$(STAGE) "build wasip1/wasm" env GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath ./verify/...
+
+bench:
+	@cd internal/bench && $(GO) run . $(BENCH)
+
+# A stock light client from npm joins a running demo network and is the judge of it.
+interop: build
+	@cd internal/interop && $(GO) run .
+
+# Every fuzz target there is, found by asking each package; $(FUZZTIME) each.
+fuzz:
+	@mkdir -p build/log; for p in $$($(GO) list $(PKG)); do \
+		for f in $$($(GO) test -list '^Fuzz' $$p | grep '^Fuzz'); do \
+			$(STAGE) "$${p##*taolight/} $$f" nice $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$p || exit 1; \
+			tail -n 5 "build/log/$$(printf %s "$${p##*taolight/} $$f" | tr ' /' '--').log" | sed -n 's/^fuzz: elapsed: \(.*\), gathering.*//; s/^fuzz: /        /p' | tail -n 1; \
+		done; \
+	done
+
+fmt:
+	@gofmt -l -w .
+
+lint: check-format check-vet check-lint
+
+clean:
+	@rm -rf build
+
+help:
+	@echo 'make run        build, join the demo network, show its finalized head (NETWORK=finney: the real one)'
+	@echo 'make test       everything that must hold: format, vet, lint, tests, races, every platform'
+	@echo 'make build      build/taolight'
+	@echo 'make cross      build/taolight-* for every platform, and their sizes'
+	@echo 'make bench      figures beside their budgets, as ratios taken in one run'
+	@echo 'make fuzz       every fuzz target for FUZZTIME=10s each (PKG=./verify/... for some of them)'
+	@echo 'make interop    a stock light client from npm judges the demo network (needs Node.js and npm)'
+	@echo 'make fmt lint   write as gofmt does; what the linters say'
