@@ -19,7 +19,7 @@ import (
 const prefix = "TAOLIGHT_"
 
 // maxFile bounds a settings file, and with it how deep lists can be nested in it. The example with
-// every setting in it is a thirtieth of this.
+// every setting in it is a fortieth of this.
 const maxFile = 64 << 10
 
 // Sources are the places settings come from.
