@@ -62,11 +62,6 @@ var rules = []rule{
 		reason:  "the light client writes no file: every byte that wears an SD card is counted in storage",
 	},
 	{
-		from:    []string{"./lightclient"},
-		forbids: []string{libp2p},
-		reason:  "chain and sync are state machines fed bytes, events and a clock; sockets belong to lightclient/p2p",
-	},
-	{
 		from:    []string{"./lightclient/wire/..."},
 		forbids: []string{libp2p, "net/...", "os", "time", "context"},
 		reason:  "codecs are functions from bytes to values, tested without a socket",

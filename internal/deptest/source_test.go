@@ -99,6 +99,40 @@ func TestVerifyIsPure(t *testing.T) {
 	}
 }
 
+// driven lists the files of package lightclient that may wait; all the others are state machines fed
+// bytes, events and a clock, so that each of their branches is tested without a socket.
+var driven = map[string]string{
+	"lightclient/node.go":   "owns the goroutines, the sockets and the clock",
+	"lightclient/read.go":   "waits for the peers that it asks for storage",
+	"lightclient/status.go": "asks the running node",
+}
+
+func TestSansIO(t *testing.T) {
+	forbidden := map[string]bool{"context": true, "net": true, "os": true, "sync": true, "sync/atomic": true, module + "/lightclient/p2p": true}
+	clock := map[string]bool{"Now": true, "Since": true, "Until": true, "After": true, "AfterFunc": true, "NewTimer": true, "NewTicker": true, "Tick": true, "Sleep": true}
+	for _, s := range allSources(t) {
+		if s.Dir() != "lightclient" || s.IsTest() || driven[s.Path] != "" {
+			continue
+		}
+		for _, i := range s.File.Imports {
+			if forbidden[strings.Trim(i.Path.Value, `"`)] {
+				t.Errorf("%s: imports %s; only %v may", fset.Position(i.Pos()), i.Path.Value, driven)
+			}
+		}
+		ast.Inspect(s.File, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.GoStmt, *ast.SelectStmt, *ast.SendStmt, *ast.ChanType:
+				t.Errorf("%s: concurrency; only %v may", fset.Position(n.Pos()), driven)
+			case *ast.SelectorExpr:
+				if id, ok := n.X.(*ast.Ident); ok && id.Name == "time" && clock[n.Sel.Name] {
+					t.Errorf("%s: time.%s; the time is an argument", fset.Position(n.Pos()), n.Sel.Name)
+				}
+			}
+			return true
+		})
+	}
+}
+
 // TestTestsDoNotSleep: a test that waits for time is slow on a fast machine and fails on a slow one.
 func TestTestsDoNotSleep(t *testing.T) {
 	for _, s := range allSources(t) {
