@@ -1,0 +1,25 @@
+// Package lightclient follows a Bittensor chain as a light client and proves what it learns.
+//
+// It promises that a block it calls final was signed by more than two thirds of the GRANDPA set that
+// the trust root, and the chain of set changes above it, entitle to; that a storage value it returns
+// is proven against such a block's state root, or is proven absent, or is called incomplete; and that
+// the finalized head it reports never goes back. What is not final is called best and nothing more.
+//
+// It does not promise to be told: a peer can always keep silent. Status says how old the finalized
+// head is, and when nobody answers.
+//
+// The parts:
+//
+//	chain.go    the chain as a passive structure: it validates, holds and prunes, and asks nobody
+//	sync.go     the state machine that decides what to ask whom: Process(now, events) → actions
+//	warp.go     catching up from the trust root, and finality by warp request
+//	follow.go   headers: announcements, gaps, the unfinalized tree
+//	finality.go commits, neighbour packets, justifications, conflicting finalities
+//	state.go    the Aura list, read by proof where headers were skipped
+//	book.go     known addresses, back-off and bans
+//	read.go     storage reads from several peers
+//	node.go     the only file that owns goroutines and sockets
+//
+// It never writes to disk itself: it declares the small Store that it needs. The wire formats are in
+// lightclient/wire, the libp2p host in lightclient/p2p.
+package lightclient

@@ -1,0 +1,202 @@
+package lightclient
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/taolight/taolight/verify"
+	"github.com/taolight/taolight/verify/checkpoint"
+	"github.com/taolight/taolight/verify/grandpa"
+)
+
+// headEvery is how often, in blocks, the newest head is written while nothing else calls for it:
+// five minutes of finney, and 288 small writes a day.
+const headEvery = 25
+
+// restore proves the stored head again: the kept fragments lead from the checkpoint to the newest set
+// change, and the head's own justification from there to the head. What does not verify is left, and
+// the node warps from as far as it got.
+func (n *Node) restore() *grandpa.Finalized {
+	st, cp := n.cfg.Store, n.cfg.Checkpoint
+	if st == nil {
+		return nil
+	}
+	peers, err := st.Peers()
+	n.keep(err)
+	for _, data := range peers {
+		n.keep(n.book.Load(data))
+	}
+	if cp.Header == nil {
+		if raw, ok := st.Get("node", "root"); ok {
+			if h, err := verify.DecodeHeader(raw); err == nil {
+				n.keep(cp.Resolve(h))
+			}
+		}
+	}
+	if raw, ok := st.Get("node", "rootproof"); ok && errors.Is(cp.Ready(), checkpoint.ErrNoSet) {
+		n.keep(resolveSetProof(cp, raw))
+	}
+	if cp.Ready() != nil {
+		return nil
+	}
+	at := cp.Start()
+	records, err := st.AuthoritySets()
+	n.keep(err)
+	for _, raw := range records {
+		p, err := grandpa.DecodeWarpProof(raw)
+		if err != nil || len(p.Fragments) != 1 || p.Fragments[0].Header.Number <= at.Header.Number {
+			continue // damaged, or older than the checkpoint
+		}
+		next, _, err := p.Verify(at)
+		if err != nil {
+			break
+		}
+		at = next
+		n.fragments++
+	}
+	if head, err := storedHead(st, at); err == nil {
+		at = *head
+	} else if _, ok := st.Head(); ok {
+		n.warn("store", "stored head is not used: %v; going on from #%d", err, at.Header.Number)
+	}
+	if at.Header.Number > cp.Number {
+		n.restored = at.Header.Number
+		n.written, n.writtenHash = at.Header.Number, at.Hash
+		n.note("store", "restored #%d set %d, proven again from checkpoint #%d through %d set change%s",
+			at.Header.Number, at.Set.ID, cp.Number, n.fragments, plural(n.fragments))
+		return &at
+	}
+	return nil
+}
+
+// storedHead proves the head record from the block that the kept fragments lead to.
+func storedHead(st Store, at grandpa.Finalized) (*grandpa.Finalized, error) {
+	data, ok := st.Head()
+	if !ok {
+		return nil, errors.New("none")
+	}
+	state, err := checkpoint.DecodeState(data)
+	if err != nil {
+		return nil, err
+	}
+	if state.Header.Number <= at.Header.Number {
+		return nil, fmt.Errorf("head #%d is not above #%d", state.Header.Number, at.Header.Number)
+	}
+	j, err := grandpa.DecodeJustification(state.Justification)
+	if err != nil {
+		return nil, err
+	}
+	p := &grandpa.WarpProof{Fragments: []grandpa.Fragment{{Header: state.Header, Justification: j}}, Finished: true}
+	head, _, err := p.Verify(at)
+	if err != nil {
+		return nil, err
+	}
+	return &head, nil
+}
+
+// keep remembers the newest error of the store; nil clears nothing, a good write does.
+func (n *Node) keep(err error) {
+	if err != nil {
+		n.storeErr = err
+	}
+}
+
+// keepSet stores a fragment that hands over to the next set, and commits: after a restart it is what
+// proves the head.
+func (n *Node) keepSet(a SetChanged) {
+	if n.cfg.Store == nil {
+		return
+	}
+	p := &grandpa.WarpProof{Fragments: []grandpa.Fragment{{Header: a.Header, Justification: a.Justification}}, Finished: true}
+	n.keep(n.cfg.Store.PutAuthoritySet(a.Next.ID, p.Append(nil)))
+	n.setsDirty = true
+}
+
+// writeHead stores the finalized head with the justification that proves it.
+func (n *Node) writeHead() {
+	c := n.sync.Chain()
+	if n.cfg.Store == nil || c == nil {
+		return
+	}
+	final := c.Finalized()
+	if final.Justification == nil || final.Header.Number <= n.written && !n.writtenHash.IsZero() {
+		return
+	}
+	if n.setsDirty {
+		// The sets first: a head whose set cannot be proven would be thrown away.
+		err := n.cfg.Store.Commit()
+		n.keep(err)
+		n.setsDirty = err != nil
+	}
+	state := &checkpoint.State{Header: final.Header, Hash: final.Hash, Set: final.Set, Justification: final.Justification.Append(nil)}
+	err := n.cfg.Store.WriteHead(final.Header.Number, final.Hash, state.Append(nil))
+	n.storeErr = err
+	if err == nil {
+		n.mu.Lock()
+		n.written, n.writtenHash = final.Header.Number, final.Hash
+		n.mu.Unlock()
+	}
+}
+
+// flush writes what is worth keeping: at the end, or when the node is told to be quiet.
+func (n *Node) flush(final bool) {
+	st := n.cfg.Store
+	if st == nil {
+		return
+	}
+	n.writeHead()
+	n.savePeers()
+	if final || n.setsDirty {
+		n.keep(st.Commit())
+	}
+}
+
+func (n *Node) savePeers() {
+	now := n.cfg.Now()
+	unsaved := n.book.Unsaved(now)
+	ids := make([]string, 0, len(unsaved))
+	for id := range unsaved {
+		ids = append(ids, id)
+	}
+	slices.Sort(ids)
+	for _, id := range ids {
+		n.keep(n.cfg.Store.PutPeer(id, unsaved[id]))
+	}
+}
+
+// keepEvidence stores a conflict: a restart must not forget it.
+func (n *Node) keepEvidence(ev *grandpa.Evidence) {
+	if n.cfg.Store != nil {
+		set := n.sync.Chain().signer
+		record := grandpa.AppendAuthorities(nil, set.Authorities)
+		n.keep(n.cfg.Store.Put("evidence", "set", record))
+		n.keep(n.cfg.Store.Put("evidence", "conflict", ev.Append(nil)))
+		n.keep(n.cfg.Store.Commit())
+	}
+}
+
+// storedEvidence returns a conflict that was kept, if it still verifies.
+func (n *Node) storedEvidence() *grandpa.Evidence {
+	if n.cfg.Store == nil {
+		return nil
+	}
+	raw, ok := n.cfg.Store.Get("evidence", "conflict")
+	if !ok {
+		return nil
+	}
+	ev, err := grandpa.DecodeEvidence(raw)
+	if err != nil {
+		return nil
+	}
+	list, _ := n.cfg.Store.Get("evidence", "set")
+	keys, err := grandpa.DecodeAuthorities(list)
+	if err != nil {
+		return nil
+	}
+	set := grandpa.AuthoritySet{ID: ev.SetID, Authorities: keys}
+	if ev.Verify(&set) != nil {
+		return nil
+	}
+	return ev
+}

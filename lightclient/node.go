@@ -1,0 +1,741 @@
+package lightclient
+
+import (
+	"context"
+	crand "crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
+
+	"github.com/taolight/taolight/lightclient/p2p"
+	"github.com/taolight/taolight/lightclient/wire"
+	"github.com/taolight/taolight/verify"
+	"github.com/taolight/taolight/verify/checkpoint"
+)
+
+// Store is what a node keeps over a restart. Nothing in it is believed: finality is proven again from
+// the checkpoint, addresses are judged like told ones. An error of a write is remembered for Status
+// and changes nothing else: a node with a full card goes on verifying.
+type Store interface {
+	Head() (data []byte, ok bool)
+	WriteHead(number uint32, hash verify.Hash, data []byte) error
+	AuthoritySets() ([][]byte, error) // each as given to PutAuthoritySet, ascending by id
+	PutAuthoritySet(id uint64, record []byte) error
+	PutHeader(number uint32, hash verify.Hash, header []byte) error
+	PutProof(number uint32, block verify.Hash, proof []byte) error
+	Peers() (map[string][]byte, error)
+	PutPeer(id string, record []byte) error
+	Get(kind, key string) (value []byte, ok bool)
+	Put(kind, key string, value []byte) error
+	Commit() error
+	Tick(now time.Time) error
+}
+
+// Config is what a node needs. Only Checkpoint is required.
+type Config struct {
+	Checkpoint *checkpoint.Checkpoint
+	Bootnodes  []string // multiaddrs with /p2p, from the network file
+	Peers      []string // the same, given by the user
+	Store      Store    // nil: nothing is kept
+	Finality   Finality
+	PullEvery  time.Duration
+	MaxPeers   int    // connections wanted; 0: 8
+	Version    string // told to peers as taolight/Version
+	Demo       bool
+	BackDated  bool             // slots lie in the past on purpose (a demo chain): their age says nothing
+	Notes      func(Note)       // one call per change of state; nil: none
+	Now        func() time.Time // nil: time.Now
+	Seed       uint64           // of jitter and peer choice; 0: random
+}
+
+// A Note is a change of state, for a log line.
+type Note struct {
+	Topic string // "peers", "warp", "final", "best", "set", "clock", "store", "ALARM", …
+	Text  string
+	Warn  bool // somebody should do something: the text says what
+}
+
+// Node is a running light client: the only owner of goroutines and sockets in this package.
+type Node struct {
+	cfg   Config
+	names wire.Protocols
+	sync  *Sync
+	book  *Book
+
+	host      *p2p.Host
+	announces *p2p.Notifications
+	txs       *p2p.Notifications
+	grandpa   *p2p.Notifications
+
+	events chan any
+	calls  chan func()
+	done   chan struct{}
+	ready  chan struct{} // closed when the node has caught up
+	wg     sync.WaitGroup
+
+	mu    sync.Mutex
+	conns map[peer.ID]*conn // guarded by mu; dialling, opening or open
+
+	// Owned by the loop.
+	dialling    int
+	kadNext     time.Time
+	kadWait     time.Duration
+	kadBusy     bool
+	written     uint32 // number of the head last written
+	writtenHash verify.Hash
+	storeErr    error
+	setsDirty   bool // a set change is not committed yet
+	fragments   int  // set changes proven since the checkpoint, restored or warped
+	restored    uint32
+	finalMove   time.Time // when the finalized head last moved; monotonic
+	startedMono time.Time
+	healthAt    time.Time
+	health      map[string]bool
+}
+
+// conn is a peer we dialled.
+type conn struct {
+	id      peer.ID
+	addr    string
+	open    bool // its block-announces substream is accepted both ways
+	since   time.Time
+	best    uint32
+	role    byte
+	slots   chan struct{} // requests in flight
+	pinned  bool
+	answers int
+	missed  int
+}
+
+// New prepares a node: it proves from the store what can be proven, and dials nobody yet.
+func New(cfg Config) (*Node, error) {
+	if cfg.Checkpoint == nil {
+		return nil, errors.New("no checkpoint")
+	}
+	if cfg.Now == nil {
+		cfg.Now = time.Now
+	}
+	if cfg.MaxPeers <= 0 {
+		cfg.MaxPeers = 8
+	}
+	if cfg.Notes == nil {
+		cfg.Notes = func(Note) {}
+	}
+	if cfg.Seed == 0 {
+		var b [8]byte
+		crand.Read(b[:])
+		cfg.Seed = binary.LittleEndian.Uint64(b[:])
+	}
+	r := rand.New(rand.NewPCG(cfg.Seed, 0x7a6f))
+	n := &Node{
+		cfg:    cfg,
+		names:  wire.Names(cfg.Checkpoint.Genesis),
+		book:   NewBook(r),
+		events: make(chan any, 256),
+		calls:  make(chan func()),
+		done:   make(chan struct{}),
+		ready:  make(chan struct{}),
+		conns:  make(map[peer.ID]*conn),
+		health: make(map[string]bool),
+	}
+	for _, a := range cfg.Bootnodes {
+		if err := n.book.AddGiven(a, "bootnode"); err != nil {
+			return nil, err
+		}
+	}
+	for _, a := range cfg.Peers {
+		if err := n.book.AddGiven(a, "given"); err != nil {
+			return nil, err
+		}
+	}
+	from := n.restore()
+	s, err := NewSync(SyncConfig{Checkpoint: cfg.Checkpoint, Finality: cfg.Finality, PullEvery: cfg.PullEvery, Rand: r}, from)
+	if err != nil {
+		return nil, err
+	}
+	n.sync = s
+	if ev := n.storedEvidence(); ev != nil {
+		s.alarm = ev
+	}
+	return n, nil
+}
+
+// Run joins the network and follows it until ctx ends. It returns nil then.
+func (n *Node) Run(ctx context.Context) error {
+	defer close(n.done)
+	key, err := n.identity()
+	if err != nil {
+		return err
+	}
+	n.host, err = p2p.New(p2p.Config{Key: key, UserAgent: "taolight/" + n.cfg.Version})
+	if err != nil {
+		return fmt.Errorf("libp2p host: %w", err)
+	}
+	defer n.host.Close()
+	ctx, cancel := context.WithCancel(ctx)
+	defer n.wg.Wait()
+	defer cancel()
+	n.register(ctx)
+
+	n.startedMono = time.Now()
+	if err := n.loop(ctx); err != nil && ctx.Err() == nil {
+		return err
+	}
+	n.flush(true)
+	return nil
+}
+
+// identity returns the node's libp2p key, kept in the store: a stable name is kinder to peers.
+func (n *Node) identity() (crypto.PrivKey, error) {
+	if n.cfg.Store != nil {
+		if raw, ok := n.cfg.Store.Get("node", "key"); ok {
+			if key, err := crypto.UnmarshalPrivateKey(raw); err == nil {
+				return key, nil
+			}
+		}
+	}
+	key, _, err := crypto.GenerateEd25519Key(crand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	if n.cfg.Store != nil {
+		if raw, err := crypto.MarshalPrivateKey(key); err == nil {
+			n.keep(n.cfg.Store.Put("node", "key", raw))
+		}
+	}
+	return key, nil
+}
+
+// register sets up the three notification protocols. It comes before the first dial: a full node
+// opens its substreams back at once, and gives the slot up when nobody answers.
+func (n *Node) register(ctx context.Context) {
+	emit := func(e any) {
+		select {
+		case n.events <- e:
+		case <-ctx.Done():
+		}
+	}
+	known := func(id peer.ID, _ []byte) bool {
+		n.mu.Lock()
+		defer n.mu.Unlock()
+		return n.conns[id] != nil
+	}
+	closed := func(id peer.ID) { emit(lost{id, "closed the slot"}) }
+	n.announces = n.host.Notifications(p2p.NotificationsConfig{
+		Protocol:     n.names.BlockAnnounces,
+		Handshake:    n.handshake,
+		MaxHandshake: 1024,
+		MaxMessage:   1 << 20,
+		Accept: func(id peer.ID, hs []byte) bool {
+			h, err := wire.DecodeHandshake(hs)
+			return err == nil && h.Genesis == n.cfg.Checkpoint.Genesis && known(id, nil)
+		},
+		Message: func(id peer.ID, msg []byte) {
+			a, err := wire.DecodeAnnounce(msg)
+			if err != nil {
+				emit(misbehaved{id, fmt.Errorf("block announcement: %w", err)})
+				return
+			}
+			emit(Announced{PeerID(id), *a})
+		},
+		Closed:         closed,
+		OutboundClosed: closed,
+	})
+	role := func() []byte { return []byte{wire.RoleLight} }
+	n.txs = n.host.Notifications(p2p.NotificationsConfig{
+		Protocol: n.names.Transactions, Handshake: role, MaxHandshake: 1024, MaxMessage: 1 << 20,
+		Accept: known, Message: func(peer.ID, []byte) {}, // full nodes send none to light peers
+	})
+	n.grandpa = n.host.Notifications(p2p.NotificationsConfig{
+		Protocol: n.names.Grandpa, Handshake: role, MaxHandshake: 1024, MaxMessage: 1 << 20,
+		Accept: known,
+		Message: func(id peer.ID, msg []byte) {
+			m, err := wire.DecodeGrandpaMessage(msg)
+			if err != nil {
+				emit(misbehaved{id, fmt.Errorf("grandpa message: %w", err)})
+				return
+			}
+			if m.Neighbor != nil || m.Commit != nil {
+				emit(Gossiped{PeerID(id), m})
+			}
+		},
+	})
+	n.host.OnConnect(func(connected bool, id peer.ID) {
+		if !connected {
+			emit(lost{id, "disconnected"})
+		}
+	})
+}
+
+// handshake is ours for block-announces: a light client, at the finalized block.
+func (n *Node) handshake() []byte {
+	h := wire.Handshake{Role: wire.RoleLight, Genesis: n.cfg.Checkpoint.Genesis, BestHash: n.cfg.Checkpoint.Genesis}
+	n.mu.Lock()
+	h.BestNumber, h.BestHash = n.written, n.writtenHash
+	n.mu.Unlock()
+	if h.BestHash.IsZero() {
+		h.BestNumber, h.BestHash = n.cfg.Checkpoint.Number, n.cfg.Checkpoint.Hash
+	}
+	return h.Append(nil)
+}
+
+// Events of the driver's own.
+type (
+	lost struct {
+		id  peer.ID
+		why string
+	}
+	misbehaved struct {
+		id  peer.ID
+		err error
+	}
+	dialled struct {
+		id        peer.ID
+		handshake *wire.Handshake
+		refused   bool
+		err       error
+	}
+	found struct{ peers []peer.AddrInfo }
+)
+
+func (n *Node) loop(ctx context.Context) error {
+	timer := time.NewTimer(0)
+	defer timer.Stop()
+	n.finalMove = time.Now()
+	for {
+		var batch []any
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case f := <-n.calls:
+			f()
+			continue
+		case e := <-n.events:
+			batch = append(batch, e)
+			for len(n.events) > 0 && len(batch) < 64 {
+				batch = append(batch, <-n.events)
+			}
+		case <-timer.C:
+		}
+		now := n.cfg.Now()
+		syncEvents := n.own(ctx, now, batch)
+		actions, wake := n.sync.Process(now, syncEvents...)
+		for _, a := range actions {
+			n.execute(ctx, now, a)
+		}
+		n.stepPeers(ctx, now)
+		n.stepHealth(now)
+		if n.cfg.Store != nil {
+			n.keep(n.cfg.Store.Tick(now))
+		}
+		// One timer for all, on whole seconds: what falls due together wakes the board once.
+		wait := max(wake.Sub(now), 0)
+		if nanos := time.Duration(now.Nanosecond()); wait >= time.Second {
+			wait = (wait + nanos).Truncate(time.Second) - nanos
+		}
+		timer.Reset(max(wait, 50*time.Millisecond))
+	}
+}
+
+// own handles the driver's events and returns what is for Sync.
+func (n *Node) own(ctx context.Context, now time.Time, batch []any) []any {
+	out := batch[:0]
+	for _, e := range batch {
+		switch e := e.(type) {
+		case lost:
+			if n.drop(e.id) {
+				out = append(out, PeerClosed{PeerID(e.id)})
+			}
+		case misbehaved:
+			n.punish(now, e.id, e.err.Error(), banLie)
+			out = append(out, PeerClosed{PeerID(e.id)})
+		case dialled:
+			n.dialling--
+			if ev := n.opened(ctx, now, e); ev != nil {
+				out = append(out, ev)
+			}
+		case found:
+			n.kadBusy = false
+			for _, p := range e.peers {
+				n.book.AddTold(p.ID, p.Addrs)
+			}
+		default:
+			out = append(out, e)
+		}
+	}
+	return out
+}
+
+// execute carries out one action of Sync.
+func (n *Node) execute(ctx context.Context, now time.Time, action any) {
+	switch a := action.(type) {
+	case *Request:
+		n.wg.Add(1)
+		go func() {
+			defer n.wg.Done()
+			body, err := n.request(ctx, peer.ID(a.Peer), a.Kind, a.Body, a.Timeout)
+			select {
+			case n.events <- Answered{a, body, err}:
+			case <-ctx.Done():
+			}
+		}()
+	case Neighbour:
+		if err := n.grandpa.Send(peer.ID(a.Peer), wire.AppendNeighbor(nil, a.Packet)); err != nil {
+			n.wg.Add(1)
+			go func() { // the substream is gone or stuck: so is the slot
+				defer n.wg.Done()
+				select {
+				case n.events <- lost{peer.ID(a.Peer), err.Error()}:
+				case <-ctx.Done():
+				}
+			}()
+		}
+	case Penalty:
+		n.punish(now, peer.ID(a.Peer), a.Reason, a.Ban)
+	case SetChanged:
+		n.fragments++
+		n.note("set", "authority set %d (%d keys) from #%d", a.Next.ID, len(a.Next.Authorities), a.Header.Number+1)
+		n.keepSet(a)
+	case Finalized:
+		n.finalized(now, a)
+	case Progress:
+		if a.Done {
+			close(n.ready)
+			n.note("warp", "done: #%d proven by %d fragment%s, %s in %s", a.Number, a.Fragments, plural(a.Fragments), byteSize(a.Bytes), a.Took.Round(time.Millisecond))
+		} else {
+			n.note("warp", "#%d, %d fragments verified, %s, from %s", a.Number, a.Fragments, byteSize(a.Bytes), shortID(peer.ID(a.Peer)))
+		}
+	case BestChanged:
+	case Rooted:
+		n.note("trust", "checkpoint #%d %s fetched by its hash", a.Header.Number, a.Header.Hash().Short())
+		if n.cfg.Store != nil {
+			n.keep(n.cfg.Store.Put("node", "root", a.Header.Encode()))
+			if a.Proof != nil {
+				n.keep(n.cfg.Store.Put("node", "rootproof", a.Proof))
+			}
+		}
+	case Alarm:
+		n.keepEvidence(a.Evidence)
+		n.warn("ALARM", "two valid conflicting finalities above set %d: finality is stopped; the evidence is kept (taolight status)", n.sync.Chain().Finalized().Set.ID)
+	case Remark:
+		n.note("sync", "%s", a.Text)
+	}
+}
+
+// finalized keeps the head: at once after a jump or a set change, else every 25 blocks.
+func (n *Node) finalized(now time.Time, a Finalized) {
+	n.finalMove = time.Now()
+	last := a.Blocks[len(a.Blocks)-1]
+	n.note("final", "#%d %s", last.Header.Number, last.Hash.Short())
+	if n.cfg.Store == nil {
+		return
+	}
+	for _, b := range a.Blocks {
+		if b.Header.Number%headEvery == 0 {
+			n.keep(n.cfg.Store.PutHeader(b.Header.Number, b.Hash, b.Header.Encode()))
+		}
+	}
+	if a.Skipped || n.written == 0 || last.Header.Number >= n.written+headEvery {
+		n.writeHead()
+	}
+}
+
+// stepPeers dials towards the wanted number of peers and asks for more addresses when short.
+func (n *Node) stepPeers(ctx context.Context, now time.Time) {
+	n.mu.Lock()
+	connected := make(map[peer.ID]string, len(n.conns))
+	open := 0
+	for id, c := range n.conns {
+		connected[id] = c.addr
+		if c.open {
+			open++
+		}
+	}
+	n.mu.Unlock()
+	want := n.cfg.MaxPeers - len(connected)
+	if want > 0 && n.dialling < 4 {
+		for _, c := range n.book.Candidates(now, min(want, 4-n.dialling), connected) {
+			n.dial(ctx, now, c)
+		}
+	}
+	if open > 0 && !n.kadBusy && !now.Before(n.kadNext) {
+		n.discover(ctx, now, open)
+	}
+}
+
+func (n *Node) dial(ctx context.Context, now time.Time, c *Contact) {
+	info := peer.AddrInfo{ID: c.ID}
+	for _, a := range c.Addrs {
+		if m, err := ma.NewMultiaddr(a); err == nil {
+			info.Addrs = append(info.Addrs, m)
+		}
+	}
+	n.book.Dialling(c.ID, now)
+	n.mu.Lock()
+	n.conns[c.ID] = &conn{id: c.ID, addr: c.Addrs[0], slots: make(chan struct{}, MaxInFlight), pinned: c.pinned()}
+	n.mu.Unlock()
+	n.dialling++
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		d := dialled{id: info.ID}
+		dctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		if err := n.host.Connect(dctx, info); err != nil {
+			d.err = fmt.Errorf("connect: %w", err)
+		} else if hs, err := n.announces.Open(dctx, info.ID); err != nil {
+			d.err, d.refused = fmt.Errorf("block-announces: %w", err), errors.Is(err, p2p.ErrRefused)
+		} else if d.handshake, err = wire.DecodeHandshake(hs); err != nil {
+			d.err = fmt.Errorf("block-announces: %w", err)
+		}
+		select {
+		case n.events <- d:
+		case <-ctx.Done():
+		}
+	}()
+}
+
+// opened judges a handshake: a peer of another chain is dropped before any request.
+func (n *Node) opened(ctx context.Context, now time.Time, d dialled) any {
+	if d.err != nil {
+		n.book.Failed(d.id, now, d.refused, d.err)
+		n.hangUp(d.id)
+		return nil
+	}
+	if d.handshake.Genesis != n.cfg.Checkpoint.Genesis {
+		n.punish(now, d.id, "another chain: genesis "+d.handshake.Genesis.Short(), banWrongChain)
+		return nil
+	}
+	n.mu.Lock()
+	c := n.conns[d.id]
+	if c != nil {
+		c.open, c.since, c.best, c.role = true, now, d.handshake.BestNumber, d.handshake.Role
+	}
+	n.mu.Unlock()
+	if c == nil { // lost in between
+		return nil
+	}
+	n.book.Worked(d.id, now)
+	n.note("peers", "joined %s, its best #%d", shortID(d.id), d.handshake.BestNumber)
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		octx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		// Refusal of these two is no fault: the slot is what counts.
+		n.txs.Open(octx, d.id)
+		if _, err := n.grandpa.Open(octx, d.id); err == nil {
+			select {
+			case n.events <- GrandpaOpened{PeerID(d.id)}:
+			case <-ctx.Done():
+			}
+		}
+	}()
+	return PeerOpened{PeerID(d.id), *d.handshake}
+}
+
+// drop forgets a connection; it reports whether the peer was open.
+func (n *Node) drop(id peer.ID) bool {
+	n.mu.Lock()
+	c := n.conns[id]
+	if c == nil || !c.open {
+		n.mu.Unlock()
+		return false // not ours, or still being dialled: the dial's own result decides
+	}
+	n.mu.Unlock()
+	n.hangUp(id)
+	n.book.Failed(id, n.cfg.Now(), true, errors.New("left"))
+	n.note("peers", "lost %s", shortID(id))
+	return true
+}
+
+func (n *Node) hangUp(id peer.ID) {
+	n.mu.Lock()
+	delete(n.conns, id)
+	n.mu.Unlock()
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		n.host.Disconnect(id)
+	}()
+}
+
+func (n *Node) punish(now time.Time, id peer.ID, reason string, ban time.Duration) {
+	n.mu.Lock()
+	known := n.conns[id] != nil
+	n.mu.Unlock()
+	if ban > 0 {
+		n.book.Ban(id, now.Add(ban), reason)
+		n.note("peers", "banned %s for %s: %s", shortID(id), ban, reason)
+	}
+	if known {
+		n.hangUp(id)
+	}
+}
+
+// request sends one request, at most MaxInFlight of them to a peer at a time.
+func (n *Node) request(ctx context.Context, id peer.ID, kind RequestKind, body []byte, timeout time.Duration) ([]byte, error) {
+	n.mu.Lock()
+	c := n.conns[id]
+	n.mu.Unlock()
+	if c == nil {
+		return nil, ErrUnanswered
+	}
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+	case <-ctx.Done():
+		return nil, ErrUnanswered
+	}
+	name, most := n.names.Warp, wire.MaxResponse
+	switch kind {
+	case BlockRequest:
+		name = n.names.Sync
+	case LightRequest:
+		name = n.names.Light
+	}
+	answer, err := n.host.Request(ctx, id, name, body, most)
+	n.mu.Lock()
+	if err == nil {
+		c.answers++
+	} else {
+		c.missed++
+	}
+	n.mu.Unlock()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnanswered, err)
+	}
+	return answer, nil
+}
+
+// discover asks one peer for others near a random key, rarely once enough addresses are known.
+func (n *Node) discover(ctx context.Context, now time.Time, open int) {
+	n.mu.Lock()
+	var ids []peer.ID
+	for id, c := range n.conns {
+		if c.open {
+			ids = append(ids, id)
+		}
+	}
+	n.mu.Unlock()
+	if len(ids) == 0 {
+		return
+	}
+	id := ids[rand.IntN(len(ids))]
+	if n.kadWait == 0 {
+		n.kadWait = 2 * time.Second
+	}
+	n.kadNext = now.Add(n.kadWait)
+	n.kadWait = min(2*n.kadWait, 2*time.Minute)
+	if open >= n.cfg.MaxPeers {
+		n.kadNext = now.Add(time.Hour)
+	}
+	n.kadBusy = true
+	var key [32]byte
+	crand.Read(key[:])
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		var f found
+		kctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		if answer, err := n.host.Request(kctx, id, n.names.Kad, wire.AppendFindNode(nil, key[:]), wire.MaxKad); err == nil {
+			if m, err := wire.DecodeKad(answer); err == nil {
+				f.peers = addrInfos(m.Closer, n.host.ID())
+			}
+		}
+		select {
+		case n.events <- f:
+		case <-ctx.Done():
+		}
+	}()
+}
+
+// addrInfos decodes told addresses, dropping what is no peer id or no multiaddr, and ourselves.
+func addrInfos(list []wire.KadPeer, self peer.ID) []peer.AddrInfo {
+	var out []peer.AddrInfo
+	for _, p := range list {
+		id, err := peer.IDFromBytes(p.ID)
+		if err != nil || id == self {
+			continue
+		}
+		info := peer.AddrInfo{ID: id}
+		for _, raw := range p.Addrs {
+			m, err := ma.NewMultiaddrBytes(raw)
+			if err != nil {
+				continue
+			}
+			if rest, last := ma.SplitLast(m); last != nil && last.Protocol().Code == ma.P_P2P {
+				m = rest
+			}
+			if m != nil {
+				info.Addrs = append(info.Addrs, m)
+			}
+		}
+		out = append(out, info)
+	}
+	return out
+}
+
+// call runs f in the loop, where the sync state may be looked at; false if the node has ended.
+func (n *Node) call(ctx context.Context, f func()) bool {
+	ran := make(chan struct{})
+	select {
+	case n.calls <- func() { f(); close(ran) }:
+		<-ran
+		return true
+	case <-ctx.Done():
+	case <-n.done:
+	}
+	return false
+}
+
+func (n *Node) note(topic, format string, args ...any) {
+	n.cfg.Notes(Note{Topic: topic, Text: fmt.Sprintf(format, args...)})
+}
+
+func (n *Node) warn(topic, format string, args ...any) {
+	n.cfg.Notes(Note{Topic: topic, Text: fmt.Sprintf(format, args...), Warn: true})
+}
+
+func shortID(id peer.ID) string {
+	s := id.String()
+	if len(s) > 14 {
+		return s[:8] + "…" + s[len(s)-4:]
+	}
+	return s
+}
+
+func plural(n int) string {
+	if n == 1 {
+		return ""
+	}
+	return "s"
+}
+
+func byteSize(n int) string {
+	switch {
+	case n < 10_000:
+		return fmt.Sprintf("%d B", n)
+	case n < 10_000_000:
+		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
+	}
+	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+}
+
+// memory returns the bytes this process holds from the operating system, as Go knows them.
+func memory() uint64 {
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	return m.Sys - m.HeapReleased
+}

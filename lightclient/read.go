@@ -1,0 +1,252 @@
+package lightclient
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/taolight/taolight/lightclient/wire"
+	"github.com/taolight/taolight/verify"
+	"github.com/taolight/taolight/verify/trie"
+)
+
+// Our own limits on reads. A full node answers at most 16 MiB in 15 s; smaller requests spread over
+// peers and lose less to one that leaves.
+const (
+	maxReadKeys  = 4096
+	keysPerBatch = 64
+	readAttempts = 6 // peers asked for one batch
+)
+
+// Errors of reads.
+var (
+	ErrNoPeers    = errors.New("no peers")
+	ErrNotFinal   = errors.New("no finalized block is proven yet")
+	ErrIncomplete = errors.New("no peer gave a complete proof")
+)
+
+// A Value is what a proof says of one key.
+type Value struct {
+	Key     []byte
+	Outcome trie.Outcome
+	Value   []byte // nil unless Present
+}
+
+// A Reading is a set of values at one finalized block, with the proof that carries them.
+type Reading struct {
+	Number uint32
+	Hash   verify.Hash
+	Root   verify.Hash // the block's state root
+	Values []Value     // in the order of the keys asked for
+	Proof  [][]byte    // minimal: the nodes that these lookups need and no others
+	Peers  int         // how many peers gave nodes
+}
+
+// batch is a part of the keys that one request asks for.
+type batch struct{ keys [][]byte }
+
+// Read reads keys at the finalized block. The keys are split into batches, asked of several peers at
+// once; each answer is verified by itself, what one peer leaves out is asked of another, and the
+// proof that results is cut to what the keys need and kept in the store.
+//
+// It returns ErrIncomplete, with the values that were proven, if no peer gives the rest.
+func (n *Node) Read(ctx context.Context, keys ...[]byte) (*Reading, error) {
+	if len(keys) == 0 || len(keys) > maxReadKeys {
+		return nil, fmt.Errorf("read of %d keys, at most %d", len(keys), maxReadKeys)
+	}
+	var at FinalBlock
+	err := ErrNotFinal
+	if !n.call(ctx, func() {
+		if c := n.sync.Chain(); c != nil && n.sync.warp.caughtUp {
+			f := c.Finalized()
+			at, err = FinalBlock{f.Header, f.Hash}, nil
+		}
+	}) {
+		return nil, context.Cause(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	var batches []batch
+	for rest := keys; len(rest) > 0; {
+		k := min(len(rest), keysPerBatch)
+		batches = append(batches, batch{rest[:k]})
+		rest = rest[k:]
+	}
+	type result struct {
+		nodes [][]byte
+		peers int
+		err   error
+	}
+	results := make(chan result)
+	running := 0
+	var all [][]byte
+	seen := make(map[verify.Hash]bool)
+	r := &Reading{Number: at.Header.Number, Hash: at.Hash, Root: at.Header.StateRoot}
+	var failed error
+	for len(batches) > 0 || running > 0 {
+		for len(batches) > 0 && running < 4 {
+			b := batches[0]
+			batches = batches[1:]
+			running++
+			go func() {
+				nodes, peers, err := n.readBatch(ctx, at, b)
+				results <- result{nodes, peers, err}
+			}()
+		}
+		res := <-results
+		running--
+		r.Peers += res.peers
+		if res.err != nil {
+			failed = res.err
+		}
+		for _, node := range res.nodes {
+			if h := verify.Blake2b256(node); !seen[h] {
+				seen[h] = true
+				all = append(all, node)
+			}
+		}
+	}
+	if len(all) == 0 && failed != nil {
+		return nil, failed
+	}
+	proof, err := trie.NewProof(r.Root, all)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		value, outcome, err := proof.Get(key)
+		if err != nil {
+			return nil, err
+		}
+		r.Values = append(r.Values, Value{key, outcome, bytes.Clone(value)})
+		if outcome == trie.Incomplete && failed == nil {
+			failed = ErrIncomplete
+		}
+	}
+	if failed != nil {
+		return r, failed
+	}
+	if r.Proof, err = proof.Minimal(keys...); err != nil {
+		return nil, err
+	}
+	if n.cfg.Store != nil {
+		n.call(ctx, func() {
+			n.keep(n.cfg.Store.PutProof(r.Number, r.Hash, trie.AppendProof(nil, r.Proof)))
+		})
+	}
+	return r, nil
+}
+
+// readBatch asks peers one after another for what is still missing of a batch.
+func (n *Node) readBatch(ctx context.Context, at FinalBlock, b batch) (nodes [][]byte, peers int, err error) {
+	missing := b.keys
+	tried := make(map[peer.ID]bool)
+	err = ErrNoPeers
+	for range readAttempts {
+		c := n.reader(tried)
+		if c == nil {
+			return nodes, peers, err
+		}
+		tried[c.id] = true
+		body := (&wire.ReadRequest{Block: at.Hash, Keys: missing}).Append(nil)
+		answer, rerr := n.request(ctx, c.id, LightRequest, body, requestTimeout)
+		if rerr != nil {
+			err = fmt.Errorf("%w: %s: %w", ErrIncomplete, shortID(c.id), rerr)
+			if ctx.Err() != nil {
+				return nodes, peers, err
+			}
+			continue
+		}
+		got, left, rerr := judgeRead(at.Header.StateRoot, answer, missing)
+		if rerr != nil {
+			n.accuse(ctx, c.id, fmt.Errorf("read proof at #%d: %w", at.Header.Number, rerr))
+			err = fmt.Errorf("%w: %s: %w", ErrIncomplete, shortID(c.id), rerr)
+			continue
+		}
+		if len(left) < len(missing) {
+			nodes = append(nodes, got...)
+			peers++
+		}
+		if missing = left; len(missing) == 0 {
+			return nodes, peers, nil
+		}
+		err = fmt.Errorf("%w: %d of %d keys, %d peers asked", ErrIncomplete, len(missing), len(b.keys), len(tried))
+	}
+	return nodes, peers, err
+}
+
+// judgeRead verifies an answer and returns its nodes and the keys that it leaves open. An answer
+// without a proof leaves all open: the state is pruned there.
+func judgeRead(root verify.Hash, answer []byte, keys [][]byte) (nodes, left [][]byte, err error) {
+	raw, ok, err := wire.DecodeLightResponse(answer)
+	if err != nil || !ok {
+		return nil, keys, err
+	}
+	if nodes, err = trie.DecodeProof(raw); err != nil {
+		return nil, nil, err
+	}
+	proof, err := trie.NewProof(root, nodes)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, key := range keys {
+		_, outcome, err := proof.Get(key)
+		if err != nil {
+			return nil, nil, err
+		}
+		if outcome == trie.Incomplete {
+			left = append(left, key)
+		}
+	}
+	return nodes, left, nil
+}
+
+// reader picks an open peer that was not tried, the one with the fewest requests in flight and then
+// the most answers.
+func (n *Node) reader(tried map[peer.ID]bool) *conn {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	var list []*conn
+	for _, c := range n.conns {
+		if c.open && !tried[c.id] {
+			list = append(list, c)
+		}
+	}
+	if len(list) == 0 {
+		return nil
+	}
+	slices.SortFunc(list, func(a, b *conn) int {
+		if d := len(a.slots) - len(b.slots); d != 0 {
+			return d
+		}
+		return (b.answers - b.missed) - (a.answers - a.missed)
+	})
+	return list[0]
+}
+
+// accuse tells the loop that a peer's answer was false.
+func (n *Node) accuse(ctx context.Context, id peer.ID, err error) {
+	select {
+	case n.events <- misbehaved{id, err}:
+	case <-ctx.Done():
+	case <-n.done:
+	}
+}
+
+// WaitFinal blocks until the node has caught up, that is until a finalized head is proven above which
+// no peer asked had anything to prove.
+func (n *Node) WaitFinal(ctx context.Context) error {
+	select {
+	case <-n.ready:
+		return nil
+	case <-n.done:
+		return errors.New("node has ended")
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
