@@ -1,0 +1,78 @@
+package trie
+
+// Nibbles is a run of half-bytes inside packed bytes, high half first: a key, or a partial key as a
+// node holds it.
+type nibbles struct {
+	b   []byte
+	off int // nibbles of b before the run
+	n   int
+}
+
+func keyNibbles(key []byte) nibbles { return nibbles{key, 0, 2 * len(key)} }
+
+func (x nibbles) at(i int) byte {
+	i += x.off
+	return x.b[i>>1] >> (4 &^ (i << 2)) & 15
+}
+
+// from returns x without its first i nibbles.
+func (x nibbles) from(i int) nibbles { return nibbles{x.b, x.off + i, x.n - i} }
+
+// common returns how many nibbles x and y begin with alike.
+func (x nibbles) common(y nibbles) int {
+	n := min(x.n, y.n)
+	i := 0
+	if (x.off^y.off)&1 == 0 {
+		// Both runs have the same halves: after the odd one, compare whole bytes.
+		if x.off&1 == 1 && n > 0 {
+			if x.at(0) != y.at(0) {
+				return 0
+			}
+			i = 1
+		}
+		p, q := x.b[(x.off+i)>>1:], y.b[(y.off+i)>>1:]
+		for k := 0; i+2 <= n && p[k] == q[k]; k++ {
+			i += 2
+		}
+	}
+	for i < n && x.at(i) == y.at(i) {
+		i++
+	}
+	return i
+}
+
+// appendTo appends x to b, one nibble a byte.
+func (x nibbles) appendTo(b []byte) []byte {
+	for i := range x.n {
+		b = append(b, x.at(i))
+	}
+	return b
+}
+
+// unpack appends key to b, one nibble a byte.
+func unpack(b, key []byte) []byte {
+	for _, c := range key {
+		b = append(b, c>>4, c&15)
+	}
+	return b
+}
+
+// pack returns the key of a path of one nibble a byte. An odd last nibble is followed by a zero.
+func pack(path []byte) []byte {
+	key := make([]byte, (len(path)+1)/2)
+	for i, c := range path {
+		key[i>>1] |= c << (4 &^ (i << 2))
+	}
+	return key
+}
+
+// commonBytes returns how many bytes a and b begin with alike.
+func commonBytes(a, b []byte) int {
+	n := min(len(a), len(b))
+	for i := range n {
+		if a[i] != b[i] {
+			return i
+		}
+	}
+	return n
+}
