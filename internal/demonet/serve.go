@@ -1,0 +1,245 @@
+package demonet
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"strings"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/taolight/taolight/lightclient/p2p"
+	"github.com/taolight/taolight/lightclient/wire"
+	"github.com/taolight/taolight/verify"
+	"github.com/taolight/taolight/verify/trie"
+)
+
+// maxBodies is where a server stops adding blocks to an answer; maxWarp the same for fragments.
+const (
+	maxBodies = 8 << 20
+	maxWarp   = 8 << 20
+)
+
+// register puts the protocol handlers in place. The caller holds p.mu.
+func (p *Peer) register(host *p2p.Host) {
+	names := p.net.names
+	host.HandleRequests(names.Sync, wire.MaxRequest, p.request("sync/2", 0, p.serveSync))
+	host.HandleRequests(names.Light, wire.MaxRequest, p.request("light/2", lightQueue, p.serveLight))
+	host.HandleRequests(names.Warp, len(verify.Hash{}), p.request("sync/warp", warpQueue, p.serveWarp))
+	host.HandleRequests(names.Kad, wire.MaxKad, p.request("kad", 0, p.serveKad))
+	p.listenGossip(host)
+}
+
+type handler func(ctx context.Context, from peer.ID, body []byte) ([]byte, error)
+
+// request wraps the handler of a protocol with what is common to all: counting, the queue (0: no
+// bound), and the faults that concern every request.
+func (p *Peer) request(name string, queue int, f handler) handler {
+	return func(ctx context.Context, from peer.ID, body []byte) ([]byte, error) {
+		p.mu.Lock()
+		p.stats.Requests[name]++
+		p.flying[name]++
+		flying, all := p.flying[name], 0
+		for _, n := range p.flying {
+			all += n
+		}
+		p.stats.MaxInFlight = max(p.stats.MaxInFlight, all)
+		refused := p.isBanned(from) || queue != 0 && flying > queue
+		kind, life := p.fault.Kind, p.ctx
+		p.mu.Unlock()
+		defer func() {
+			p.mu.Lock()
+			p.flying[name]--
+			p.mu.Unlock()
+		}()
+		switch {
+		case refused, kind == Busy:
+			return nil, errBusy
+		case kind == Silent:
+			select {
+			case <-ctx.Done():
+			case <-life.Done():
+			}
+			return nil, errBusy
+		case kind == Garbage:
+			b := make([]byte, 200)
+			rand.Read(b)
+			return b, nil
+		}
+		return f(ctx, from, body)
+	}
+}
+
+func (p *Peer) serveSync(_ context.Context, from peer.ID, body []byte) ([]byte, error) {
+	q, err := wire.DecodeBlockRequest(body)
+	if err != nil {
+		return nil, err
+	}
+	if p.repeated(from, body) {
+		p.ban(from)
+		return nil, errBusy
+	}
+	kind := p.kind()
+	p.net.mu.RLock()
+	defer p.net.mu.RUnlock()
+	c := p.net.chain
+	best, final := p.view()
+	var b *block
+	if q.Hash != nil {
+		b = c.blocks[*q.Hash]
+		if b != nil && b.header.Number > best.header.Number {
+			b = nil
+		}
+	} else if q.Number <= best.header.Number {
+		b = c.at(q.Number)
+	}
+	limit := int(q.Max)
+	if limit == 0 || limit > wire.MaxBlocks {
+		limit = wire.MaxBlocks
+	}
+	var blocks []wire.Block
+	size := 0
+	for b != nil && len(blocks) < limit && size < maxBodies {
+		e := wire.Block{Hash: b.hash}
+		if q.Fields&wire.FieldHeader != 0 {
+			e.Header = b.header.Encode()
+		}
+		if q.Fields&wire.FieldBody != 0 {
+			for _, x := range b.body {
+				e.Body = append(e.Body, x)
+				size += len(x)
+			}
+		}
+		if q.Fields&wire.FieldJustification != 0 && keeps(b) && c.isFinal(b) && b.header.Number <= final {
+			if v, ok := c.voteOn(b.header.Number); ok {
+				e.Justifications = []wire.EngineJustification{{
+					Engine: verify.EngineGrandpa, Data: c.justification(kind, v).Append(nil),
+				}}
+			}
+		}
+		blocks = append(blocks, c.distortBlock(kind, b, e))
+		switch {
+		case q.Descending:
+			b = b.parent
+		case b.header.Number < best.header.Number && c.at(b.header.Number) == b:
+			b = c.at(b.header.Number + 1)
+		default:
+			b = nil
+		}
+	}
+	if kind == LieHeaderSeal {
+		c.forgeRun(blocks, q.Descending)
+	}
+	return wire.AppendBlockResponse(nil, blocks), nil
+}
+
+func (p *Peer) serveLight(_ context.Context, _ peer.ID, body []byte) ([]byte, error) {
+	q, err := wire.DecodeLightRequest(body)
+	if err != nil {
+		return nil, err
+	}
+	kind := p.kind()
+	p.net.mu.RLock()
+	defer p.net.mu.RUnlock()
+	c := p.net.chain
+	if q.Read != nil {
+		return wire.AppendReadResponse(nil, c.readProof(kind, q.Read.Block, q.Read.Keys)), nil
+	}
+	var proof []byte
+	if keys, ok := callKeys(q.Call.Method); ok {
+		proof = c.callProof(kind, q.Call.Block, keys)
+	}
+	return wire.AppendCallResponse(nil, proof), nil
+}
+
+// prove returns the trie nodes for keys. ok is false if the state is not there.
+func (c *chain) prove(hash verify.Hash, keys [][]byte) (nodes [][]byte, ok bool) {
+	b := c.blocks[hash]
+	if b == nil || b.state == nil {
+		return nil, false
+	}
+	return b.state.Prove(keys...), true
+}
+
+func (c *chain) readProof(kind FaultKind, hash verify.Hash, keys [][]byte) []byte {
+	nodes, ok := c.prove(hash, keys)
+	if !ok {
+		return nil
+	}
+	return trie.AppendProof(nil, c.distortRead(kind, hash, keys, nodes))
+}
+
+func (c *chain) callProof(kind FaultKind, hash verify.Hash, keys [][]byte) []byte {
+	nodes, ok := c.prove(hash, keys)
+	if !ok {
+		return nil
+	}
+	if kind == LieCall {
+		nodes = flipNode(nodes)
+	}
+	return trie.AppendProof(nil, nodes)
+}
+
+// callKeys returns the storage keys that a runtime call reads. Only calls whose reads do not depend
+// on their arguments are known; no runtime is executed here. A runtime of spec 103 takes the GRANDPA
+// list from `:grandpa_authorities`, a newer one from Grandpa.Authorities: a proof of both serves
+// either.
+func callKeys(method string) (keys [][]byte, ok bool) {
+	key := verify.StorageKey
+	switch method {
+	case "AuraApi_authorities":
+		return [][]byte{key("Aura", "Authorities")}, true
+	case "GrandpaApi_grandpa_authorities":
+		return [][]byte{key("Grandpa", "Authorities"), keyGrandpaAuthorities}, true
+	case "GrandpaApi_current_set_id":
+		return [][]byte{key("Grandpa", "CurrentSetId")}, true
+	case "AuraApi_slot_duration", "Core_version":
+		return nil, true // constants of the runtime
+	}
+	return nil, strings.HasPrefix(method, "Metadata_metadata")
+}
+
+func (p *Peer) serveWarp(_ context.Context, _ peer.ID, body []byte) ([]byte, error) {
+	from, err := wire.DecodeWarpRequest(body)
+	if err != nil {
+		return nil, err
+	}
+	kind := p.kind()
+	p.net.mu.RLock()
+	defer p.net.mu.RUnlock()
+	_, final := p.view()
+	proof, err := p.net.chain.warp(from, final)
+	if err != nil {
+		return nil, err
+	}
+	return p.net.chain.distortWarp(kind, proof).Append(nil), nil
+}
+
+func (p *Peer) serveKad(_ context.Context, from peer.ID, body []byte) ([]byte, error) {
+	m, err := wire.DecodeKad(body)
+	if err != nil {
+		return nil, err
+	}
+	if m.Key == nil {
+		return nil, fmt.Errorf("kad: %w", wire.ErrMissing)
+	}
+	if p.kind() == LieKad {
+		return wire.AppendKadResponse(nil, p.net.inventPeers(100)), nil
+	}
+	var closer []wire.KadPeer
+	for _, other := range p.net.peers {
+		if other == p || other.id == from {
+			continue
+		}
+		info := other.AddrInfo()
+		if len(info.Addrs) == 0 {
+			continue
+		}
+		k := wire.KadPeer{ID: []byte(other.id)}
+		for _, a := range info.Addrs {
+			k.Addrs = append(k.Addrs, a.Bytes())
+		}
+		closer = append(closer, k)
+	}
+	return wire.AppendKadResponse(nil, closer), nil
+}

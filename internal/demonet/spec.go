@@ -1,0 +1,95 @@
+package demonet
+
+import (
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/taolight/taolight/verify"
+)
+
+// A spec is a chain spec file in raw form. Its fields are the ones that strict readers know: a
+// stock smoldot refuses a file with any other.
+type spec struct {
+	Name            string            `json:"name"`
+	ID              string            `json:"id"`
+	ChainType       string            `json:"chainType"`
+	BootNodes       []string          `json:"bootNodes"`
+	Telemetry       *struct{}         `json:"telemetryEndpoints"`
+	ProtocolID      string            `json:"protocolId"`
+	Properties      properties        `json:"properties"`
+	ForkBlocks      *struct{}         `json:"forkBlocks"`
+	BadBlocks       *struct{}         `json:"badBlocks"`
+	CodeSubstitutes map[string]string `json:"codeSubstitutes"`
+	Genesis         struct {
+		Raw struct {
+			Top             map[string]string   `json:"top"`
+			ChildrenDefault map[string]struct{} `json:"childrenDefault"`
+		} `json:"raw"`
+	} `json:"genesis"`
+}
+
+type properties struct {
+	SS58Format    int    `json:"ss58Format"`
+	TokenDecimals int    `json:"tokenDecimals"`
+	TokenSymbol   string `json:"tokenSymbol"`
+	// SlotDurationMillis is this network's own word, where strict readers look away. It is there
+	// only if slots are not what the runtime says.
+	SlotDurationMillis uint64 `json:"slotDurationMillis,omitempty"`
+}
+
+// SpecJSON writes the chain spec: raw genesis state and the running peers as boot nodes. A client
+// that executes the runtime can use it only if the network was made with one.
+func (n *Network) SpecJSON(w io.Writer) error {
+	s := spec{
+		Name: "taolight demo", ID: "taolight_demo", ChainType: "Development", ProtocolID: "demo",
+		Properties:      properties{SS58Format: 42, TokenDecimals: 9, TokenSymbol: "demoTAO"},
+		CodeSubstitutes: map[string]string{},
+		BootNodes:       []string{},
+	}
+	for _, a := range n.Bootnodes() {
+		s.BootNodes = append(s.BootNodes, a.String())
+	}
+	if ms := n.SlotDuration(); ms != runtimeSlot {
+		s.Properties.SlotDurationMillis = ms
+	}
+	s.Genesis.Raw.Top = make(map[string]string)
+	s.Genesis.Raw.ChildrenDefault = map[string]struct{}{}
+	n.chain.genesisState.Range(nil, func(key, value []byte) bool {
+		s.Genesis.Raw.Top["0x"+hex.EncodeToString(key)] = "0x" + hex.EncodeToString(value)
+		return true
+	})
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	if err := e.Encode(s); err != nil {
+		return fmt.Errorf("demo network: chain spec: %w", err)
+	}
+	return nil
+}
+
+// RuntimeOf returns :code of a raw chain spec file, for Config.RuntimeCode.
+func RuntimeOf(spec []byte) ([]byte, error) {
+	var s struct {
+		Genesis struct {
+			Raw struct {
+				Top map[string]string `json:"top"`
+			} `json:"raw"`
+		} `json:"genesis"`
+	}
+	if err := json.Unmarshal(spec, &s); err != nil {
+		return nil, fmt.Errorf("chain spec: %w", err)
+	}
+	text, ok := s.Genesis.Raw.Top["0x"+hex.EncodeToString(keyCode)]
+	if !ok {
+		return nil, fmt.Errorf("chain spec: no :code in genesis.raw.top")
+	}
+	code, err := verify.ParseHex(text)
+	if err != nil {
+		return nil, fmt.Errorf("chain spec: :code: %w", err)
+	}
+	if len(code) == 0 {
+		return nil, fmt.Errorf("chain spec: :code is empty")
+	}
+	return code, nil
+}
