@@ -16,6 +16,7 @@ type headerTarget struct {
 	hash   verify.Hash
 	number uint32
 	asked  bool
+	byHash bool // asked for by its hash, descending
 	commit bool // a commit waits for it: fetch it although the tree is full
 }
 
@@ -94,6 +95,7 @@ func (s *Sync) stepHeaders() {
 		req := wire.BlockRequest{Fields: wire.FieldHeader, Max: min(gap, wire.MaxBlocks)}
 		if gap <= wire.MaxBlocks {
 			req.Hash, req.Descending = &t.hash, true
+			t.byHash = true
 		} else {
 			req.Number = s.chain.Best().Header.Number + 1
 		}
@@ -132,8 +134,12 @@ func (s *Sync) headersAnswered(t *headerTarget, e *Answered) {
 		}
 		headers = append(headers, h)
 	}
-	if headers[0].Hash() == t.hash {
-		// Descending: it must be one chain, whatever it is a chain of.
+	if t.byHash {
+		// One chain downwards from the block that was named, whatever it is a chain of.
+		if headers[0].Hash() != t.hash {
+			s.lied(t.peer, banLie, "headers: asked for %s, got another block as %d", t.hash.Short(), headers[0].Number)
+			return
+		}
 		for i := 1; i < len(headers); i++ {
 			if headers[i].Hash() != headers[i-1].ParentHash {
 				s.lied(t.peer, banLie, "headers: %d is not the parent of %d", headers[i].Number, headers[i-1].Number)

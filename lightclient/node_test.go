@@ -1,0 +1,210 @@
+package lightclient_test
+
+import (
+	"context"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/taolight/taolight/internal/demonet"
+	"github.com/taolight/taolight/lightclient"
+	"github.com/taolight/taolight/verify"
+	"github.com/taolight/taolight/verify/trie"
+)
+
+// patience bounds every wait of these tests; none of them is about time.
+const patience = 60 * time.Second
+
+// notes collects what a node says and lets a test wait for a line.
+type notes struct {
+	t    *testing.T
+	mu   sync.Mutex
+	list []string
+	more chan struct{}
+}
+
+func newNotes(t *testing.T) *notes { return &notes{t: t, more: make(chan struct{}, 1)} }
+
+func (n *notes) add(note lightclient.Note) {
+	n.mu.Lock()
+	n.list = append(n.list, note.Topic+" "+note.Text)
+	n.mu.Unlock()
+	select {
+	case n.more <- struct{}{}:
+	default:
+	}
+}
+
+// wait returns the first line that contains text, from the from-th on.
+func (n *notes) wait(from int, text string) (line string, next int) {
+	n.t.Helper()
+	deadline := time.After(patience)
+	for {
+		n.mu.Lock()
+		for i := from; i < len(n.list); i++ {
+			if strings.Contains(n.list[i], text) {
+				line = n.list[i]
+				n.mu.Unlock()
+				return line, i + 1
+			}
+		}
+		n.mu.Unlock()
+		select {
+		case <-n.more:
+		case <-deadline:
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			n.t.Fatalf("no line with %q; the last of %d lines:\n%s", text, len(n.list), strings.Join(n.list[max(0, len(n.list)-30):], "\n"))
+		}
+	}
+}
+
+func (n *notes) has(text string) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, l := range n.list {
+		if strings.Contains(l, text) {
+			return true
+		}
+	}
+	return false
+}
+
+func startDemo(t *testing.T, cfg demonet.Config) *demonet.Network {
+	t.Helper()
+	if cfg.BlockTime == 0 {
+		cfg.BlockTime = 100 * time.Millisecond
+	}
+	net, err := demonet.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(net.Stop)
+	return net
+}
+
+// runDemo authors blocks until the test ends.
+func runDemo(t *testing.T, net *demonet.Network) (stop func()) {
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); net.Run(ctx) }()
+	stop = sync.OnceFunc(func() { cancel(); <-done })
+	t.Cleanup(stop)
+	return stop
+}
+
+func config(net *demonet.Network, n *notes) lightclient.Config {
+	cfg := lightclient.Config{Checkpoint: net.Checkpoint(), Version: "test", Demo: true, Notes: n.add, BackDated: true, Seed: 1}
+	for _, a := range net.Bootnodes() {
+		cfg.Bootnodes = append(cfg.Bootnodes, a.String())
+	}
+	return cfg
+}
+
+// startNode runs a node until the test ends.
+func startNode(t *testing.T, cfg lightclient.Config) (node *lightclient.Node, stop func()) {
+	t.Helper()
+	node, err := lightclient.New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan error, 1)
+	go func() { done <- node.Run(ctx) }()
+	stop = sync.OnceFunc(func() {
+		cancel()
+		if err := <-done; err != nil {
+			t.Errorf("Run: %v", err)
+		}
+	})
+	t.Cleanup(stop)
+	return node, stop
+}
+
+func status(t *testing.T, n *lightclient.Node) *lightclient.Status {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	s, err := n.Status(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// check holds a node's finalized head against the chain itself.
+func check(t *testing.T, net *demonet.Network, s *lightclient.Status) {
+	t.Helper()
+	if s.Finalized == nil {
+		t.Fatal("nothing is final")
+	}
+	h := net.Header(s.Finalized.Number)
+	if h == nil || h.Hash().String() != s.Finalized.Hash {
+		t.Fatalf("FALSE FINAL: block %d %s is not the chain's", s.Finalized.Number, s.Finalized.Hash)
+	}
+}
+
+func TestFollow(t *testing.T) {
+	for _, finality := range []lightclient.Finality{lightclient.Follow, lightclient.Pull} {
+		t.Run(string(finality), func(t *testing.T) {
+			net := startDemo(t, demonet.Config{History: 30, SetChangeEvery: 12})
+			n := newNotes(t)
+			cfg := config(net, n)
+			cfg.Finality, cfg.PullEvery = finality, 200*time.Millisecond
+			node, _ := startNode(t, cfg)
+			_, i := n.wait(0, "warp done")
+			runDemo(t, net)
+			for range 5 {
+				_, i = n.wait(i, "final #")
+			}
+			_, i = n.wait(i, "authority set") // and over a set change
+			n.wait(i, "final #")
+			s := status(t, node)
+			check(t, net, s)
+			if s.State != "following" {
+				t.Errorf("state %q, health %+v", s.State, s.Health)
+			}
+
+			ctx, cancel := context.WithTimeout(context.Background(), patience)
+			defer cancel()
+			keys := [][]byte{verify.StorageKey("System", "Number"), verify.StorageKey("Timestamp", "Now"), []byte("no such key")}
+			r, err := node.Read(ctx, keys...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for i, v := range r.Values {
+				want, ok, err := net.Storage(r.Hash, keys[i])
+				if err != nil {
+					t.Fatal(err)
+				}
+				if ok != (v.Outcome == trie.Present) || string(want) != string(v.Value) {
+					t.Errorf("key %q: %v %x, the chain has %v %x", keys[i], v.Outcome, v.Value, ok, want)
+				}
+			}
+		})
+	}
+}
+
+// TestStopped: with the peers gone the head stands still, and the node says why.
+func TestStopped(t *testing.T) {
+	net := startDemo(t, demonet.Config{})
+	n := newNotes(t)
+	node, _ := startNode(t, config(net, n))
+	stop := runDemo(t, net)
+	_, i := n.wait(0, "warp done")
+	_, i = n.wait(i, "final #")
+	stop()
+	net.StopAll()
+	_, i = n.wait(i, "health no-peers")
+	s := status(t, node)
+	check(t, net, s)
+	if s.State != "no peers" || len(s.Health) == 0 || s.Health[0].Code != "no-peers" || !strings.Contains(s.Health[0].Title, "127.0.0.1") {
+		t.Errorf("state %q, health %+v", s.State, s.Health)
+	}
+	if err := net.StartAll(); err != nil {
+		t.Fatal(err)
+	}
+	runDemo(t, net)
+	n.wait(i, "final #")
+}
