@@ -64,7 +64,8 @@ func Slot(h *verify.Header) (uint64, error) {
 // and returns its index. authorities is the list valid at the parent of h: a list that h announces
 // is for its children.
 //
-// The signature is sr25519 over the Blake2b-256 hash of the header without its seal.
+// The signature is sr25519 over the Blake2b-256 hash of the header without its seal. Of all errors,
+// verify.ErrUnknownEngine too comes before any signature: it is no more than the sender's word.
 func VerifySeal(h *verify.Header, authorities []AuthorityID) (author int, err error) {
 	slot, err := Slot(h)
 	if err != nil {

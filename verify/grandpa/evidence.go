@@ -149,15 +149,16 @@ func DecodeEvidence(b []byte) (*Evidence, error) {
 		return nil, fmt.Errorf("evidence: %w: %d bytes, at most %d allowed", scale.ErrRange, len(b), MaxEvidenceSize)
 	}
 	r := scale.NewReader(b)
-	e := &Evidence{SetID: r.U64(), Low: readProof(r), High: readProof(r)}
+	var headers headerReader
+	e := &Evidence{SetID: r.U64(), Low: readProof(r, &headers), High: readProof(r, &headers)}
 	if err := r.Finish(); err != nil {
 		return nil, fmt.Errorf("evidence: %w", err)
 	}
 	return e, nil
 }
 
-func readProof(r *scale.Reader) Proof {
-	return Proof{Header: verify.ReadHeader(r), Justification: ReadJustification(r), Ancestry: readHeaders(r, MaxAncestry)}
+func readProof(r *scale.Reader, headers *headerReader) Proof {
+	return Proof{Header: headers.one(r), Justification: readJustification(r, headers), Ancestry: headers.list(r, MaxAncestry)}
 }
 
 // Append appends the SCALE encoding of e.

@@ -102,6 +102,10 @@ func DecodeJustification(b []byte) (*Justification, error) {
 
 // ReadJustification reads a justification from the front of r, whose error it leaves there.
 func ReadJustification(r *scale.Reader) *Justification {
+	return readJustification(r, new(headerReader))
+}
+
+func readJustification(r *scale.Reader, headers *headerReader) *Justification {
 	j := &Justification{Round: r.U64()}
 	c := &j.Commit
 	r.Copy(c.TargetHash[:])
@@ -116,7 +120,7 @@ func ReadJustification(r *scale.Reader) *Justification {
 		r.Copy(p.Signature[:])
 		r.Copy(p.ID[:])
 	}
-	j.Ancestry = readHeaders(r, MaxAncestry)
+	j.Ancestry = headers.list(r, MaxAncestry)
 	if r.Err() != nil {
 		return nil
 	}
@@ -144,11 +148,15 @@ func (j *Justification) Append(b []byte) []byte {
 // for is the caller's to compare with the target, by hash and number.
 //
 // The rules are those of sc_consensus_grandpa's justification.rs and finality-grandpa's
-// validate_commit, and stricter in four ways, none of which an honest node's proofs meet: a signer
-// outside the set makes it invalid rather than being left out, no voter may vote more than twice,
-// every vote must be for the target or a descendant, and block numbers are checked along the
-// ancestry. On the other hand the target need not be the highest block that the votes finalize: a
-// block that has the threshold is final, whatever else is.
+// validate_commit, and stricter in five ways: a signer outside the set makes it invalid rather than
+// being left out, no voter may vote more than twice, no ancestry header may be there twice, block
+// numbers are checked along the ancestry, and every vote must be for the target or a descendant.
+// Proofs by honest nodes meet all of these, but for the last: a round in which an authority
+// equivocated keeps both its votes, and one may be for a block below the target. Full nodes accept
+// such a proof; this function waits for a round without.
+//
+// On the other hand the target need not be the highest block that the votes finalize, as full nodes
+// demand: a block that has the threshold is final, whatever else is.
 func (j *Justification) Verify(set *AuthoritySet) error {
 	if err := j.verify(set); err != nil {
 		return fmt.Errorf("justification: %w", err)

@@ -55,10 +55,10 @@ func DecodeWarpProof(b []byte) (*WarpProof, error) {
 	if n > 0 {
 		p.Fragments = make([]Fragment, 0, n)
 	}
-	var items digestCount
+	var headers headerReader
 	for i := range n {
-		f := Fragment{Header: items.read(r)}
-		f.Justification = ReadJustification(r)
+		f := Fragment{Header: headers.one(r)}
+		f.Justification = readJustification(r, &headers)
 		if err := r.Err(); err != nil {
 			return nil, fmt.Errorf("warp proof: fragment %d: %w", i, err)
 		}
@@ -98,6 +98,9 @@ type Finalized struct {
 // its block is above the one before it. Each must announce a change but the last of a finished
 // proof. A last fragment for the very block we start from, which servers send when they have
 // nothing newer, is passed over: it proves nothing and changes nothing.
+//
+// ErrUnsupportedChange, ErrNoChange and verify.ErrUnknownEngine are about a header that was proven
+// final first: the chain did this, and not just the peer.
 func (p *WarpProof) Verify(from Finalized) (to Finalized, verified int, err error) {
 	if from.Header == nil {
 		return from, 0, fmt.Errorf("warp proof: %w: no header to start from", ErrTarget)
@@ -133,15 +136,17 @@ func (f Finalized) step(g *Fragment, last bool) (next Finalized, news bool, err 
 	if h.Number <= f.Header.Number {
 		return f, false, fmt.Errorf("%w: block %d after %d", ErrNotNewer, h.Number, f.Header.Number)
 	}
+	if err := g.Justification.Verify(&f.Set); err != nil {
+		return f, false, err
+	}
+	// Only now is the header more than a peer's word: what it announces can be reported as what
+	// the chain did.
 	change, err := ScheduledChange(h)
 	if err != nil {
 		return f, false, err
 	}
 	if change == nil && !last {
 		return f, false, fmt.Errorf("header %d: %w", h.Number, ErrNoChange)
-	}
-	if err := g.Justification.Verify(&f.Set); err != nil {
-		return f, false, err
 	}
 	next = Finalized{Header: h, Hash: hash, Set: f.Set, Justification: g.Justification}
 	if change != nil {
