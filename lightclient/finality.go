@@ -91,8 +91,13 @@ func (s *Sync) keepPending(from PeerID, m *grandpa.CommitMessage) {
 		s.pending = append(s.pending[:0], s.pending[1:]...)
 	}
 	s.pending = append(s.pending, pendingCommit{from, m, s.now})
-	if p := s.peers[from]; p != nil && s.chain.Header(hash) == nil && (p.wants == nil || !p.wants.asked) {
+	p := s.peers[from]
+	switch {
+	case p == nil || s.chain.Header(hash) != nil:
+	case p.wants == nil || !p.wants.asked && p.wants.number < number:
 		p.wants = &headerTarget{peer: from, hash: hash, number: number, commit: true}
+	case !p.wants.asked:
+		p.wants.commit = true // a higher block is to be fetched, and the target on the way down from it
 	}
 }
 

@@ -27,7 +27,7 @@ var liars = map[demonet.FaultKind]struct {
 	demonet.LateFinality:           {},
 	demonet.Stale:                  {},
 	demonet.SlowLink:               {},
-	demonet.Garbage:                {ban: "warp proof", blind: true},
+	demonet.Garbage:                {ban: "1h0m0s", blind: true},
 	demonet.LieHeader:              {ban: "header"},
 	demonet.LieHeaderSeal:          {ban: "header"},
 	demonet.LieBody:                {},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net/netip"
 	"slices"
 	"strings"
@@ -19,6 +20,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/core/sec"
+	"github.com/libp2p/go-libp2p/gologshim"
 	"github.com/libp2p/go-libp2p/p2p/host/basic"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	"github.com/libp2p/go-libp2p/p2p/host/peerstore/pstoremem"
@@ -60,6 +62,10 @@ var (
 	ErrHostClosed = errors.New("host closed")
 )
 
+// SetLogHandler sends what libp2p itself has to say to handler, instead of to standard error. It must
+// be called before the first New; it holds for the whole process.
+func SetLogHandler(handler slog.Handler) { gologshim.SetDefaultHandler(handler) }
+
 // A Config configures a Host. The zero value is a client that listens nowhere.
 type Config struct {
 	Key       crypto.PrivKey        // identity; nil: a new one
@@ -73,6 +79,8 @@ type Config struct {
 	// Lookup resolves the host of /dns, /dns4 and /dns6 addresses; network is "ip", "ip4" or "ip6".
 	// Default: the system's resolver.
 	Lookup func(ctx context.Context, network, host string) ([]netip.Addr, error)
+
+	limits network.ResourceManager // of tests that need a peer without any
 }
 
 // A Host is a libp2p node. Its methods may be called from any goroutine.
@@ -148,9 +156,11 @@ func (h *Host) start() (err error) {
 	if err := ps.AddPubKey(id, h.cfg.Key.GetPublic()); err != nil {
 		return err
 	}
-	rm, err := newResourceManager(h.cfg.MaxConns)
-	if err != nil {
-		return err
+	rm := h.cfg.limits
+	if rm == nil {
+		if rm, err = newResourceManager(h.cfg.MaxConns); err != nil {
+			return err
+		}
 	}
 	undo = append(undo, rm)
 	bus := eventbus.NewBus()

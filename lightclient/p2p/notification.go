@@ -130,18 +130,17 @@ func (n *Notifications) open(ctx context.Context, id peer.ID, o *outbound) ([]by
 		return nil, fmt.Errorf("%w: our handshake is empty", ErrMalformed)
 	}
 	deadline := time.Now().Add(n.h.cfg.HandshakeTimeout)
-	s, err := n.h.open(ctx, id, n.cfg.Protocol, ours, deadline)
+	s, err := n.h.open(ctx, id, n.cfg.Protocol, ours, false, deadline)
 	if err != nil {
+		if errors.Is(err, ErrClosed) {
+			err = ErrRefused
+		}
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { s.Reset() })
 	defer stop()
 	s.SetReadDeadline(deadline)
-	err = s.readNegotiation(n.cfg.Protocol)
-	var theirs []byte
-	if err == nil {
-		theirs, err = s.readFrame(n.cfg.MaxHandshake, 0)
-	}
+	theirs, err := s.readFrame(n.cfg.MaxHandshake, 0)
 	if err != nil {
 		s.Reset()
 		if err == io.EOF || errors.Is(err, ErrClosed) {

@@ -39,24 +39,12 @@ func (h *Host) Request(ctx context.Context, id peer.ID, proto string, body []byt
 }
 
 func (h *Host) request(ctx context.Context, id peer.ID, proto string, body []byte, maxResponse int) ([]byte, error) {
-	s, err := h.open(ctx, id, proto, body, time.Now().Add(h.cfg.IdleTimeout))
+	s, err := h.open(ctx, id, proto, body, true, time.Now().Add(h.cfg.IdleTimeout))
 	if err != nil {
 		return nil, err
 	}
 	stop := context.AfterFunc(ctx, func() { s.Reset() })
 	defer stop()
-	if err := s.CloseWrite(); err != nil {
-		s.Reset()
-		return nil, failure(err)
-	}
-	s.SetReadDeadline(time.Now().Add(s.idle))
-	if err := s.readNegotiation(proto); err != nil {
-		s.Reset()
-		if err == io.EOF {
-			err = ErrClosed
-		}
-		return nil, err
-	}
 	s.SetReadDeadline(time.Now().Add(s.idle))
 	b, err := s.readFrame(maxResponse, s.idle)
 	if err != nil {
@@ -105,6 +93,7 @@ func (h *Host) serve(s *substream, maxRequest int, f func(ctx context.Context, f
 	}
 	ctx, cancel := context.WithTimeout(h.ctx, handlerTimeout)
 	defer cancel()
+	s.CloseRead() // what else the peer sends takes no memory
 	response, err := f(ctx, s.Conn().RemotePeer(), body)
 	if err != nil {
 		return err

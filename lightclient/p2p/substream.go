@@ -28,19 +28,24 @@ const firstRead = 32 << 10
 // A substream is one stream with buffered reads.
 type substream struct {
 	network.Stream
+	host *Host
 	r    *bufio.Reader
 	idle time.Duration
 }
 
 func (h *Host) newSubstream(s network.Stream) *substream {
-	return &substream{Stream: s, r: bufio.NewReaderSize(s, 1024), idle: h.cfg.IdleTimeout}
+	return &substream{Stream: s, host: h, r: bufio.NewReaderSize(s, 1024), idle: h.cfg.IdleTimeout}
 }
 
-// open opens a substream, names the protocol and sends the first frame in one go, without waiting
-// for the peer to agree: readNegotiation does. The host's own NewStream would first wait for
-// identify, and hide a refusal in its text.
-func (h *Host) open(ctx context.Context, id peer.ID, name string, first []byte, deadline time.Time) (*substream, error) {
-	s, err := h.swarm.NewStream(network.WithNoDial(ctx, "peers are dialled by Connect only"), id)
+// open opens a substream, agrees on the protocol and sends the first frame; with last, it then
+// closes its side. The peer's answer up to then must come before the deadline.
+//
+// If the peer is known to speak the protocol, all goes out at once, which saves a round trip; its
+// part of the negotiation is read after that. Otherwise the frame must wait: sent after a name that
+// is refused, it would pass for another name, and the peer would reset the substream for it before
+// we have read the refusal. The host's own NewStream would first wait for identify.
+func (h *Host) open(ctx context.Context, id peer.ID, name string, first []byte, last bool, deadline time.Time) (*substream, error) {
+	stream, err := h.swarm.NewStream(network.WithNoDial(ctx, "peers are dialled by Connect only"), id)
 	switch {
 	case err == nil:
 	case ctx.Err() != nil:
@@ -53,21 +58,57 @@ func (h *Host) open(ctx context.Context, id peer.ID, name string, first []byte, 
 		// The connection broke just now, or one of our own limits is reached.
 		return nil, fmt.Errorf("%w: %w", ErrNotConnected, err)
 	}
-	if err := s.SetProtocol(protocol.ID(name)); err != nil {
+	s := h.newSubstream(stream)
+	stop := context.AfterFunc(ctx, func() { s.Reset() })
+	if err := s.negotiate(name, first, last, deadline); err != nil {
+		stop()
 		s.Reset()
-		return nil, fmt.Errorf("%w: %w", ErrClosed, err)
+		return nil, err
 	}
+	if !stop() {
+		return nil, ctx.Err()
+	}
+	return s, nil
+}
+
+func (s *substream) negotiate(name string, first []byte, last bool, deadline time.Time) error {
+	ps, id := s.host.swarm.Peerstore(), s.Conn().RemotePeer()
+	known, err := ps.SupportsProtocols(id, protocol.ID(name))
+	if err != nil {
+		return err
+	}
+	if err := s.SetProtocol(protocol.ID(name)); err != nil {
+		return fmt.Errorf("%w: %w", ErrClosed, err)
+	}
+	s.SetDeadline(deadline)
 	b := make([]byte, 0, len(multistreamHeader)+len(name)+3+wire.MaxFrameLen+len(first))
 	b = append(b, multistreamHeader...)
 	b = wire.AppendFrameLen(b, len(name)+1)
 	b = append(append(b, name...), '\n')
-	b = wire.AppendFrame(b, first)
-	s.SetWriteDeadline(deadline)
-	if _, err := s.Write(b); err != nil {
-		s.Reset()
-		return nil, failure(err)
+	if len(known) == 0 {
+		if _, err := s.Write(b); err != nil {
+			return failure(err)
+		}
+		if err := s.readNegotiation(name); err != nil {
+			return err
+		}
+		ps.AddProtocols(id, protocol.ID(name))
+		b = b[:0]
 	}
-	return h.newSubstream(s), nil
+	if _, err := s.Write(wire.AppendFrame(b, first)); err != nil {
+		return failure(err)
+	}
+	if last {
+		if err := s.CloseWrite(); err != nil {
+			return failure(err)
+		}
+	}
+	if len(known) > 0 {
+		if err := s.readNegotiation(name); err != nil {
+			return err
+		}
+	}
+	return s.SetDeadline(time.Time{})
 }
 
 // readNegotiation reads the peer's part of the negotiation.
@@ -79,7 +120,10 @@ func (s *substream) readNegotiation(name string) error {
 	if string(header[:]) != multistreamHeader {
 		return fmt.Errorf("%w: not multistream-select", ErrMalformed)
 	}
-	n, err := s.readLen(maxProtocol)
+	n, err := s.readLen(maxProtocol, 0)
+	if err == io.EOF {
+		return ErrClosed
+	}
 	if err != nil {
 		return err
 	}
@@ -97,8 +141,8 @@ func (s *substream) readNegotiation(name string) error {
 }
 
 // readLen reads the length in front of a frame. It returns io.EOF, bare, if the stream ended before
-// the first byte.
-func (s *substream) readLen(max int) (int, error) {
+// the first byte. For idle see readFrame.
+func (s *substream) readLen(max int, idle time.Duration) (int, error) {
 	var b [wire.MaxFrameLen]byte
 	for i := range b {
 		c, err := s.r.ReadByte()
@@ -109,6 +153,9 @@ func (s *substream) readLen(max int) (int, error) {
 			return 0, failure(err)
 		}
 		b[i] = c
+		if i == 0 && idle > 0 {
+			s.SetReadDeadline(time.Now().Add(idle))
+		}
 		n, size, err := wire.FrameLen(b[:i+1], max)
 		switch {
 		case errors.Is(err, wire.ErrTooMany):
@@ -124,9 +171,9 @@ func (s *substream) readLen(max int) (int, error) {
 
 // readFrame reads one frame of at most max bytes into memory of its own. However much the length
 // claims, memory grows only with what has come. Unless idle is 0, the peer may be silent for that
-// long and no longer after each piece. It returns io.EOF, bare, at the end of the stream.
+// long and no longer after each piece, once the frame has begun. It returns io.EOF, bare, at the end of the stream.
 func (s *substream) readFrame(max int, idle time.Duration) ([]byte, error) {
-	n, err := s.readLen(max)
+	n, err := s.readLen(max, idle)
 	if err != nil {
 		return nil, err
 	}
@@ -171,7 +218,10 @@ func (s *substream) writeFrame(body []byte) error {
 // failure says what an error of reading or writing means for the caller.
 func failure(err error) error {
 	var timeout interface{ Timeout() bool }
+	var reset *network.StreamError
 	switch {
+	case errors.As(err, &reset) && reset.Remote && reset.ErrorCode == network.StreamProtocolNegotiationFailed:
+		return ErrUnsupported // go-libp2p says so; others only reset
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
 		return ErrClosed
 	case errors.As(err, &timeout) && timeout.Timeout():
