@@ -58,7 +58,8 @@ func (n *Node) restore() *grandpa.Finalized {
 	if head, err := storedHead(st, at); err == nil {
 		at = *head
 	} else if _, ok := st.Head(); ok {
-		n.warn("store", "stored head is not used: %v; going on from #%d", err, at.Header.Number)
+		n.note("store", "stored head is not used: %v; going on from #%d", err, at.Header.Number)
+		n.keep(st.RejectHead(err))
 	}
 	if at.Header.Number > cp.Number {
 		n.restored = at.Header.Number

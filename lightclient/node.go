@@ -27,6 +27,7 @@ import (
 type Store interface {
 	Head() (data []byte, ok bool)
 	WriteHead(number uint32, hash verify.Hash, data []byte) error
+	RejectHead(reason error) error // the stored head cannot be proven: a lower one may follow
 	AuthoritySets() ([][]byte, error) // each as given to PutAuthoritySet, ascending by id
 	PutAuthoritySet(id uint64, record []byte) error
 	PutHeader(number uint32, hash verify.Hash, header []byte) error

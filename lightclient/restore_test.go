@@ -1,0 +1,209 @@
+package lightclient_test
+
+import (
+	"bytes"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/taolight/taolight/internal/demonet"
+	"github.com/taolight/taolight/verify"
+)
+
+// memory is a store that keeps everything and judges nothing.
+type memory struct {
+	mu     sync.Mutex
+	head   []byte
+	number uint32
+	sets   map[uint64][]byte
+	peers  map[string][]byte
+	other  map[string][]byte
+	writes int
+	proofs int
+}
+
+func newMemory() *memory {
+	return &memory{sets: make(map[uint64][]byte), peers: make(map[string][]byte), other: make(map[string][]byte)}
+}
+
+func (m *memory) Head() ([]byte, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.head, m.head != nil
+}
+func (m *memory) WriteHead(number uint32, _ verify.Hash, data []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.head, m.number = bytes.Clone(data), number
+	m.writes++
+	return nil
+}
+func (m *memory) RejectHead(error) error { m.mu.Lock(); defer m.mu.Unlock(); m.head = nil; return nil }
+func (m *memory) AuthoritySets() ([][]byte, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var out [][]byte
+	for _, id := range slices.Sorted(maps.Keys(m.sets)) {
+		out = append(out, m.sets[id])
+	}
+	return out, nil
+}
+func (m *memory) PutAuthoritySet(id uint64, record []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.sets[id] = bytes.Clone(record)
+	return nil
+}
+func (m *memory) PutHeader(uint32, verify.Hash, []byte) error { return nil }
+func (m *memory) PutProof(uint32, verify.Hash, []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.proofs++
+	return nil
+}
+func (m *memory) Peers() (map[string][]byte, error) { return m.peers, nil }
+func (m *memory) PutPeer(id string, record []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.peers[id] = record
+	return nil
+}
+func (m *memory) Get(kind, key string) ([]byte, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	v, ok := m.other[kind+"/"+key]
+	return v, ok
+}
+func (m *memory) Put(kind, key string, value []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.other[kind+"/"+key] = value
+	return nil
+}
+func (m *memory) Commit() error        { return nil }
+func (m *memory) Tick(time.Time) error { return nil }
+
+// grown runs a node over some blocks and set changes, and returns what it kept.
+func grown(t *testing.T, net *demonet.Network) *memory {
+	m := newMemory()
+	n := newNotes(t)
+	cfg := config(net, n)
+	cfg.Store = m
+	_, stop := startNode(t, cfg)
+	_, i := n.wait(0, "warp done")
+	if err := net.Steps(15); err != nil {
+		t.Fatal(err)
+	}
+	n.wait(i, "authority set")
+	stop()
+	if m.number == 0 || len(m.sets) < 3 {
+		t.Fatalf("kept head %d and %d sets", m.number, len(m.sets))
+	}
+	return m
+}
+
+func TestRestore(t *testing.T) {
+	net := startDemo(t, demonet.Config{History: 30, SetChangeEvery: 12})
+	m := grown(t, net)
+
+	t.Run("whole", func(t *testing.T) {
+		n := newNotes(t)
+		cfg := config(net, n)
+		cfg.Store, cfg.Bootnodes = m, nil // nobody to ask: what is shown comes from the store alone
+		node, stop := startNode(t, cfg)
+		n.wait(0, "store restored")
+		s := status(t, node)
+		check(t, net, s)
+		if s.Finalized.Number != m.number || s.State != "no peers" {
+			t.Errorf("finalized %d, kept was %d, state %q", s.Finalized.Number, m.number, s.State)
+		}
+		stop()
+	})
+
+	// Whatever is changed in what was kept, nothing false is shown, and with peers to ask the node is
+	// soon where it was.
+	damage := map[string]func(m *memory){
+		"head byte": func(m *memory) { m.head = bytes.Clone(m.head); m.head[len(m.head)/2] ^= 1 },
+		"head end":  func(m *memory) { m.head = m.head[:len(m.head)-9] },
+		"no head":   func(m *memory) { m.head = nil },
+		"set byte": func(m *memory) {
+			b := bytes.Clone(m.sets[1])
+			b[len(b)-40] ^= 1
+			m.sets[1] = b
+		},
+		"no sets":    func(m *memory) { m.sets = make(map[uint64][]byte) },
+		"first gone": func(m *memory) { delete(m.sets, 1) },
+		"peers":      func(m *memory) { m.peers = map[string][]byte{"x": []byte("{}"), "y": []byte("junk")} },
+		"root":       func(m *memory) { m.other["node/root"] = []byte("junk"); m.other["node/key"] = []byte("junk") },
+		"evidence":   func(m *memory) { m.other["evidence/conflict"] = []byte("junk") },
+	}
+	for _, name := range slices.Sorted(maps.Keys(damage)) {
+		t.Run(name, func(t *testing.T) {
+			d := &memory{head: m.head, number: m.number, sets: maps.Clone(m.sets), peers: maps.Clone(m.peers), other: maps.Clone(m.other)}
+			damage[name](d)
+			n := newNotes(t)
+			cfg := config(net, n)
+			cfg.Store = d
+			node, _ := startNode(t, cfg)
+			n.wait(0, "warp done")
+			s := status(t, node)
+			check(t, net, s)
+			if s.Finalized.Number < m.number {
+				t.Errorf("finalized %d, before it was %d", s.Finalized.Number, m.number)
+			}
+		})
+	}
+}
+
+// TestConflictKept: a restart does not forget a conflict.
+func TestConflictKept(t *testing.T) {
+	net := startDemo(t, demonet.Config{Peers: 2})
+	m := newMemory()
+	n := newNotes(t)
+	cfg := config(net, n)
+	cfg.Store = m
+	_, stop := startNode(t, cfg)
+	_, i := n.wait(0, "warp done")
+	if err := net.Steps(2); err != nil {
+		t.Fatal(err)
+	}
+	_, i = n.wait(i, "final #")
+	if _, _, _, err := net.Conflict(); err != nil {
+		t.Fatal(err)
+	}
+	n.wait(i, "ALARM")
+	stop()
+
+	n = newNotes(t)
+	cfg.Notes = n.add
+	node, _ := startNode(t, cfg)
+	n.wait(0, "peers joined")
+	if s := status(t, node); s.State != "conflict" || !strings.Contains(s.Health[0].Code, "conflict") {
+		t.Errorf("state %q after a restart", s.State)
+	}
+}
+
+// TestWrites: a day's budget is 288 heads, one in 25 blocks, and a set change's own.
+func TestWrites(t *testing.T) {
+	net := startDemo(t, demonet.Config{History: 5, SetChangeEvery: -1, Slack: 2000})
+	m := newMemory()
+	n := newNotes(t)
+	cfg := config(net, n)
+	cfg.Store = m
+	node, stop := startNode(t, cfg)
+	_, i := n.wait(0, "warp done")
+	for range 100 {
+		if err := net.Steps(1); err != nil {
+			t.Fatal(err)
+		}
+		_, i = n.wait(i, "final #")
+	}
+	final := status(t, node).Finalized.Number
+	stop()
+	if most := int(final)/25 + 3; m.writes > most {
+		t.Errorf("head written %d times over %d blocks, at most %d allowed", m.writes, final, most)
+	}
+}
