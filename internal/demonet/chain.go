@@ -70,7 +70,8 @@ type chain struct {
 	clock        func() time.Time
 	slotMS       uint64 // slot duration
 	dense        bool   // one block in every slot, whatever the clock says
-	every        uint32 // blocks between set changes, 0 = never
+	first        uint32 // block of the first set change
+	every        uint32 // blocks from one set change to the next, 0 = never
 	archive      bool
 
 	blocks    map[verify.Hash]*block
@@ -90,6 +91,7 @@ func newChain(keys *keyring, clock func() time.Time, cfg Config) (*chain, error)
 		keys: keys, clock: clock,
 		slotMS:  uint64(cfg.BlockTime / time.Millisecond),
 		every:   uint32(cfg.SetChangeEvery),
+		first:   uint32(cfg.FirstSetChange),
 		archive: cfg.Archive,
 		lag:     cfg.FinalityLag,
 		blocks:  make(map[verify.Hash]*block),
@@ -152,7 +154,7 @@ func (c *chain) author(parent *block, slot uint64, extrinsics [][]byte) *block {
 	h.Digest = append(h.Digest, verify.DigestItem{
 		Type: verify.DigestPreRuntime, Engine: verify.EngineAura, Data: scale.AppendU64(nil, slot),
 	})
-	if c.every != 0 && number%c.every == 0 {
+	if c.changes(number) {
 		// AdminUtils.swap_authorities and schedule_grandpa_change in one block, as on finney in
 		// block 8,867,448.
 		b.change, b.set = true, parent.set+1
@@ -179,6 +181,11 @@ func (c *chain) author(parent *block, slot uint64, extrinsics [][]byte) *block {
 	})
 	b.header, b.hash = h, h.Hash()
 	return b
+}
+
+// changes reports whether the authority sets change in the block of a number.
+func (c *chain) changes(number uint32) bool {
+	return c.every != 0 && number >= c.first && (number-c.first)%c.every == 0
 }
 
 // insert adds a block, makes it the best if it is the highest, and discards old states. It reports

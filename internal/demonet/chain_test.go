@@ -118,6 +118,7 @@ func TestBlocksVerify(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"default":         {},
 		"archive":         {History: 700, SetChangeEvery: 50, Archive: true},
+		"first change":    {SetChangeEvery: 9, FirstSetChange: 4},
 		"one authority":   {Authorities: 1, History: 60},
 		"20 authorities":  {Authorities: 20, History: 30},
 		"no set changes":  {SetChangeEvery: -1, History: 600},

@@ -116,15 +116,16 @@ func (c *chain) warp(begin verify.Hash, final uint32) (*grandpa.WarpProof, error
 	}
 	p := &grandpa.WarpProof{Finished: true}
 	limit, size := b.header.Number, 0
-	if c.every != 0 {
-		for n := uint64(b.header.Number/c.every+1) * uint64(c.every); n <= uint64(final); n += uint64(c.every) {
-			v, _ := c.voteOn(uint32(n))
-			p.Fragments = append(p.Fragments, grandpa.Fragment{Header: v.block.header, Justification: c.keys.justify(v)})
-			limit = uint32(n) + 1
-			if size += len(v.block.header.Encode()) + 200*c.keys.size; size > maxWarp {
-				p.Finished = false
-				return p, nil
-			}
+	for n := b.header.Number + 1; n <= final; n++ {
+		if !c.canon[n].change {
+			continue
+		}
+		v, _ := c.voteOn(n)
+		p.Fragments = append(p.Fragments, grandpa.Fragment{Header: v.block.header, Justification: c.keys.justify(v)})
+		limit = n + 1
+		if size += len(v.block.header.Encode()) + 200*c.keys.size; size > maxWarp {
+			p.Finished = false
+			return p, nil
 		}
 	}
 	if v, ok := c.lastVote(final); ok && v.block.header.Number >= limit {

@@ -69,6 +69,9 @@ func (p *Peer) acceptAnnounces(id peer.ID, handshake []byte) bool {
 	if p.mute() {
 		return false
 	}
+	p.net.mu.RLock()
+	best, _ := p.view()
+	p.net.mu.RUnlock()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if err != nil || h.Genesis != genesis && p.fault.Kind != WrongGenesis ||
@@ -76,8 +79,8 @@ func (p *Peer) acceptAnnounces(id peer.ID, handshake []byte) bool {
 		p.stats.Refused++
 		return false
 	}
-	p.clients[id] = &client{announces: true}
-	p.open(id, p.announces, func() {})
+	p.clients[id] = &client{announces: true, told: best.hash}
+	p.open(id, p.announces, func() { p.catchUp(id) })
 	return true
 }
 
@@ -219,17 +222,38 @@ func after(n, old wire.Neighbor) bool {
 
 // announce tells all clients of a block.
 func (p *Peer) announce(b *block) {
-	kind := p.kind()
-	if kind == Silent || kind == Stale {
+	if kind := p.kind(); kind == Silent || kind == Stale {
 		return
 	}
+	msg := p.announcement(b)
+	for _, id := range p.clientsWith(func(c *client) bool { return c.announces }) {
+		p.tell(id, b, msg)
+	}
+}
+
+func (p *Peer) announcement(b *block) []byte {
 	p.net.mu.RLock()
 	best := p.net.chain.best()
 	p.net.mu.RUnlock()
-	msg := (&wire.Announce{Header: p.net.keys.distortAnnounce(kind, b), Best: b == best}).Append(nil)
-	for _, id := range p.clientsWith(func(c *client) bool { return c.announces }) {
-		p.announces.Send(id, msg)
+	return (&wire.Announce{Header: p.net.keys.distortAnnounce(p.kind(), b), Best: b == best}).Append(nil)
+}
+
+// tell sends the announcement of b to a client, unless b is what it heard last.
+func (p *Peer) tell(id peer.ID, b *block, msg []byte) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if c := p.clients[id]; c != nil && c.told != b.hash && p.announces.Send(id, msg) == nil {
+		c.told = b.hash
 	}
+}
+
+// catchUp tells a client of the best block if that came after the handshake and before there was a
+// substream to tell of it on.
+func (p *Peer) catchUp(id peer.ID) {
+	p.net.mu.RLock()
+	best, _ := p.view()
+	p.net.mu.RUnlock()
+	p.tell(id, best, p.announcement(best))
 }
 
 func (p *Peer) clientsWith(f func(*client) bool) []peer.ID {
@@ -267,16 +291,15 @@ func (p *Peer) finalized(v vote) {
 	for _, id := range p.clientsWith(func(c *client) bool { return c.grandpa }) {
 		p.sendNeighbor(id)
 	}
-	wants := p.clientsWith(func(c *client) bool { return c.wants(v) })
-	if len(wants) == 0 {
-		return
+	if wants := p.clientsWith(func(c *client) bool { return c.wants(v) }); len(wants) > 0 {
+		p.sendCommit(v, wants...)
 	}
-	p.sendCommit(p.commit(v), wants...)
 }
 
 // wants reports whether a client is to get the commit of a vote.
 func (c *client) wants(v vote) bool {
-	return c.grandpa && c.neighbor != nil && c.neighbor.SetID == v.block.finalizer() && c.neighbor.Height < v.block.header.Number
+	number := v.block.header.Number
+	return c.grandpa && c.neighbor != nil && c.neighbor.SetID == v.block.finalizer() && c.neighbor.Height < number && c.committed < number
 }
 
 // sendLatestCommit is what a changed view of a client leads to.
@@ -293,7 +316,7 @@ func (p *Peer) sendLatestCommit(id peer.ID) {
 	ok = c != nil && c.wants(v)
 	p.mu.Unlock()
 	if ok {
-		p.sendCommit(p.commit(v), id)
+		p.sendCommit(v, id)
 	}
 }
 
@@ -305,18 +328,27 @@ func (p *Peer) commit(v vote) *grandpa.CommitMessage {
 	return p.net.chain.distortCommit(kind, v)
 }
 
-func (p *Peer) sendCommit(m *grandpa.CommitMessage, to ...peer.ID) {
-	msg := wire.AppendCommit(nil, m)
+// sendCommit sends the commit of a vote to those who still want it. Nobody gets the same twice.
+func (p *Peer) sendCommit(v vote, to ...peer.ID) {
+	msg := wire.AppendCommit(nil, p.commit(v))
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	for _, id := range to {
-		if p.grandpa.Send(id, msg) == nil {
-			p.note(func(s *Stats) { s.Commits++ })
+		if c := p.clients[id]; c != nil && c.wants(v) && p.grandpa.Send(id, msg) == nil {
+			c.committed = v.block.header.Number
+			p.stats.Commits++
 		}
 	}
 }
 
-// broadcastCommit sends a commit to every client, whatever it has said.
-func (p *Peer) broadcastCommit(m *grandpa.CommitMessage) {
-	p.sendCommit(m, p.clientsWith(func(c *client) bool { return c.grandpa })...)
+// forceCommit sends a commit to every client, whatever it has said.
+func (p *Peer) forceCommit(m *grandpa.CommitMessage) {
+	msg := wire.AppendCommit(nil, m)
+	for _, id := range p.clientsWith(func(c *client) bool { return c.grandpa }) {
+		if p.grandpa.Send(id, msg) == nil {
+			p.note(func(s *Stats) { s.Commits++ })
+		}
+	}
 }
 
 // sendNeighbor tells a client where the peer is.

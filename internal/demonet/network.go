@@ -25,7 +25,10 @@ const (
 	DefaultPeers       = 3
 	DefaultAuthorities = 4
 	DefaultHistory     = 30
-	DefaultSetChanges  = 12
+	// Changes of the authority sets are rare on real networks. This is as often as no client that
+	// asks for 64 blocks at a time sees two in one answer.
+	DefaultSetChanges     = 70
+	DefaultFirstSetChange = 20
 )
 
 // Config says what network to make. The zero value is a good one.
@@ -42,8 +45,11 @@ type Config struct {
 	Authorities int
 	// History is the number of blocks that are there at the start. Negative: none.
 	History int
-	// SetChangeEvery is the number of blocks between changes of the authority sets. Negative: never.
+	// SetChangeEvery is the number of blocks between changes of the authority sets. 0: one in block
+	// 20 and then every 70 blocks; negative: never.
 	SetChangeEvery int
+	// FirstSetChange is the block of the first change. 0: SetChangeEvery, if that is given.
+	FirstSetChange int
 	// RuntimeCode goes into the genesis state as :code. It is not executed here, but other clients
 	// will; slots then last 12 s as every production runtime says, whatever BlockTime is, and
 	// start back in time so that none is in the future.
@@ -90,7 +96,12 @@ func (cfg Config) withDefaults() (Config, error) {
 		}
 	}
 	orDefault(&cfg.History, DefaultHistory)
-	orDefault(&cfg.SetChangeEvery, DefaultSetChanges)
+	if cfg.SetChangeEvery == 0 {
+		cfg.SetChangeEvery = DefaultSetChanges
+		orDefault(&cfg.FirstSetChange, DefaultFirstSetChange)
+	}
+	orDefault(&cfg.SetChangeEvery, 0)
+	orDefault(&cfg.FirstSetChange, cfg.SetChangeEvery)
 	orDefault(&cfg.FinalityLag, 1)
 	if cfg.RuntimeCode != nil {
 		orDefault(&cfg.Slack, runtimeSlack)
@@ -107,6 +118,8 @@ func (cfg Config) withDefaults() (Config, error) {
 		return cfg, fmt.Errorf("demo network: %d authorities, want 1 to 32 as the runtime allows", cfg.Authorities)
 	case cfg.BlockTime < time.Millisecond:
 		return cfg, fmt.Errorf("demo network: block time %v, want 1ms or more", cfg.BlockTime)
+	case cfg.SetChangeEvery != 0 && cfg.FirstSetChange < 1:
+		return cfg, fmt.Errorf("demo network: first set change in block %d, want 1 or later", cfg.FirstSetChange)
 	case cfg.History > 1_000_000:
 		return cfg, fmt.Errorf("demo network: history of %d blocks, at most a million", cfg.History)
 	}
@@ -288,7 +301,7 @@ func (n *Network) Conflict() (set grandpa.AuthoritySet, a, b grandpa.Proof, err 
 	}
 	for _, p := range n.peers {
 		p.announce(vb.block)
-		p.broadcastCommit(n.keys.commit(vb))
+		p.forceCommit(n.keys.commit(vb))
 	}
 	a = grandpa.Proof{Header: va.block.header, Justification: n.keys.justify(va)}
 	b = grandpa.Proof{Header: vb.block.header, Justification: n.keys.justify(vb)}

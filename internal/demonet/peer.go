@@ -45,8 +45,10 @@ type Stats struct {
 // A client is a remote node that has opened block-announces.
 type client struct {
 	announces bool           // its substream to us is open
+	told      verify.Hash    // the block it heard of last
 	grandpa   bool           // so is that for grandpa
 	neighbor  *wire.Neighbor // its last neighbour packet
+	committed uint32         // block of the last commit sent to it
 }
 
 // A Peer is a full node of the network. Its methods are safe for concurrent use.

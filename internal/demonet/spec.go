@@ -17,7 +17,7 @@ type spec struct {
 	ChainType       string            `json:"chainType"`
 	BootNodes       []string          `json:"bootNodes"`
 	Telemetry       *struct{}         `json:"telemetryEndpoints"`
-	ProtocolID      string            `json:"protocolId"`
+	ProtocolID      *string           `json:"protocolId"` // names go by genesis hash, not by this
 	Properties      properties        `json:"properties"`
 	ForkBlocks      *struct{}         `json:"forkBlocks"`
 	BadBlocks       *struct{}         `json:"badBlocks"`
@@ -43,7 +43,7 @@ type properties struct {
 // that executes the runtime can use it only if the network was made with one.
 func (n *Network) SpecJSON(w io.Writer) error {
 	s := spec{
-		Name: "taolight demo", ID: "taolight_demo", ChainType: "Development", ProtocolID: "demo",
+		Name: "taolight demo", ID: "taolight_demo", ChainType: "Development",
 		Properties:      properties{SS58Format: 42, TokenDecimals: 9, TokenSymbol: "demoTAO"},
 		CodeSubstitutes: map[string]string{},
 		BootNodes:       []string{},
