@@ -1,0 +1,340 @@
+// Command interop lets a stock light client from npm judge the demo network.
+//
+//	go run . [-spec RAW_SPEC.json] [-heads 80]
+//
+// It starts a demo network whose genesis has the runtime of a given chain spec, writes its chain
+// spec to a file, and has follow.mjs join it with smoldot from nothing but that file. Everything
+// that client believes it has verified itself: warp fragments, seals, commits, the runtime, storage
+// and call proofs. The judgement is hard: no peer may have been banned, the head must have moved
+// over a set change and a fork, and every value that the client printed must be the chain's own.
+//
+// The program never talks to a network but the loopback one and, to install what package.json pins,
+// the npm registry. Without Node.js, npm, an answer of the registry or a runtime it prints SKIP with
+// the reason and ends well, as there is nothing to judge by.
+package main
+
+import (
+	"bufio"
+	"context"
+	"embed"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/taolight/taolight/internal/demonet"
+	"github.com/taolight/taolight/verify"
+)
+
+//go:embed package.json follow.mjs
+var script embed.FS
+
+const (
+	installTime = 2 * time.Minute
+	followTime  = 3 * time.Minute
+	blockTime   = 300 * time.Millisecond
+	history     = 150
+	setChanges  = 70
+	leastHeads  = 5
+)
+
+func main() {
+	spec := flag.String("spec", "", "raw chain spec with the runtime; default chain/raw_spec_testfinney.json in $TAOLIGHT_VECTORS")
+	heads := flag.Int("heads", 80, "finalized heads to follow")
+	flag.Parse()
+	err := run(*spec, *heads)
+	var skip skipped
+	switch {
+	case errors.As(err, &skip):
+		fmt.Println("SKIP  interop:", skip)
+	case err != nil:
+		fmt.Fprintln(os.Stderr, "interop:", err)
+		os.Exit(1)
+	}
+}
+
+// skipped is the reason why there is no judge.
+type skipped string
+
+func (s skipped) Error() string { return string(s) }
+
+func run(specFile string, heads int) error {
+	heads = max(heads, leastHeads)
+	code, err := runtimeCode(specFile)
+	if err != nil {
+		return err
+	}
+	dir, err := os.MkdirTemp("", "taolight-interop-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	if err := install(dir); err != nil {
+		return err
+	}
+
+	n, err := demonet.New(demonet.Config{
+		RuntimeCode: code, BlockTime: blockTime, History: history, SetChangeEvery: setChanges,
+	})
+	if err != nil {
+		return err
+	}
+	defer n.Stop()
+	file := filepath.Join(dir, "spec.json")
+	if err := writeSpec(n, file); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), followTime)
+	defer cancel()
+	go n.Run(ctx)
+	go fork(ctx, n)
+	return judge(ctx, n, dir, file, heads)
+}
+
+// runtimeCode takes :code out of a chain spec file.
+func runtimeCode(file string) ([]byte, error) {
+	if file == "" {
+		vectors := os.Getenv("TAOLIGHT_VECTORS")
+		if vectors == "" {
+			return nil, skipped("no runtime: give -spec a raw chain spec, or set TAOLIGHT_VECTORS")
+		}
+		file = filepath.Join(vectors, "chain", "raw_spec_testfinney.json")
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return nil, err
+	}
+	return demonet.RuntimeOf(b)
+}
+
+// install puts the script and what it needs into dir.
+func install(dir string) error {
+	for _, tool := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			return skipped(tool + " is not installed")
+		}
+	}
+	if err := os.CopyFS(dir, script); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), installTime)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--no-package-lock", "--ignore-scripts", "--loglevel=error")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return skipped(fmt.Sprintf("npm install: %v: %s", err, lastLine(out)))
+	}
+	return nil
+}
+
+func lastLine(b []byte) string {
+	lines := strings.Split(strings.TrimSpace(string(b)), "\n")
+	return lines[len(lines)-1]
+}
+
+func writeSpec(n *demonet.Network, file string) error {
+	f, err := os.Create(file)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	return n.SpecJSON(f)
+}
+
+// fork makes a branch now and then: one that stays beside the chain, and one that takes its place.
+func fork(ctx context.Context, n *demonet.Network) {
+	tick := time.NewTicker(5 * time.Second)
+	defer tick.Stop()
+	for length := 1; ; length = 3 - length {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+			n.Fork(1, length)
+		}
+	}
+}
+
+// A line is what the script prints.
+type line struct {
+	Log       string
+	Level     int
+	Warp      *uint32 // block that the warp sync ended on
+	Fragments int     // of the warp proof
+	Ban       string  // why a peer was banned
+	Finalized *uint32
+
+	StateRoot, ParentHash, Hash verify.Hash
+
+	Storage string // key
+	Value   *string
+	Number  uint32
+	Call    string
+	Version string
+	Peers   int
+	Done    bool
+	First   uint32
+	Last    uint32
+}
+
+// judge runs the script and compares what it prints with the chain.
+func judge(ctx context.Context, n *demonet.Network, dir, file string, heads int) error {
+	absent := "0x" + hex.EncodeToString([]byte(":heappages"))
+	args := []string{"follow.mjs", file, fmt.Sprint(heads), absent}
+	for _, k := range [][2]string{
+		{"Timestamp", "Now"}, {"System", "Number"}, {"System", "Events"}, {"Aura", "Authorities"},
+		{"SubtensorModule", "TotalNetworks"}, {"Drand", "LastStoredRound"},
+	} {
+		args = append(args, "0x"+hex.EncodeToString(verify.StorageKey(k[0], k[1])))
+	}
+	cmd := exec.CommandContext(ctx, "node", args...)
+	cmd.Dir, cmd.Stderr = dir, os.Stderr
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	begin := time.Now()
+	if err := cmd.Start(); err != nil {
+		return err
+	}
+	var w witness
+	readErr := w.read(out, n)
+	io.Copy(io.Discard, out)
+	if err := cmd.Wait(); err != nil {
+		return fmt.Errorf("node: %w (last words: %s)", err, w.lastLog)
+	}
+	if readErr != nil {
+		return readErr
+	}
+	return w.verdict(n, heads, len(args)-3, time.Since(begin))
+}
+
+// A witness is what the client has said.
+type witness struct {
+	warp      *uint32
+	fragments int
+	finalized []uint32
+	bans      []string
+	values    int
+	calls     int
+	last      line
+	lastLog   string
+}
+
+func (w *witness) read(r io.Reader, n *demonet.Network) error {
+	lines := bufio.NewScanner(r)
+	lines.Buffer(nil, 4<<20)
+	for lines.Scan() {
+		var l line
+		if err := json.Unmarshal(lines.Bytes(), &l); err != nil {
+			return fmt.Errorf("the script printed %q: %w", lines.Text(), err)
+		}
+		switch {
+		case l.Log != "":
+			w.lastLog = l.Log
+			if l.Level <= 2 {
+				fmt.Println("smoldot:", l.Log)
+			}
+		case l.Ban != "":
+			w.bans = append(w.bans, l.Ban)
+		case l.Fragments > 0:
+			w.fragments = max(w.fragments, l.Fragments)
+		case l.Warp != nil:
+			w.warp = l.Warp
+		case l.Finalized != nil:
+			w.finalized = append(w.finalized, *l.Finalized)
+			if h := n.Header(*l.Finalized); h == nil || h.StateRoot != l.StateRoot || h.ParentHash != l.ParentHash {
+				return fmt.Errorf("the client finalized block %d with state %v, the chain did not", *l.Finalized, l.StateRoot)
+			}
+		case l.Storage != "":
+			if err := compare(n, l); err != nil {
+				return err
+			}
+			w.values++
+		case l.Call != "":
+			if l.Value == nil || *l.Value != call(n, l.Call) {
+				return fmt.Errorf("the client executed %s to %v, want %s", l.Call, text(l.Value), call(n, l.Call))
+			}
+			w.calls++
+			fmt.Printf("smoldot executed    %s = %s\n", l.Call, *l.Value)
+		case l.Version != "":
+			fmt.Printf("smoldot's runtime   %s, %d peers\n", l.Version, l.Peers)
+		case l.Done:
+			w.last = l
+		}
+	}
+	return lines.Err()
+}
+
+// compare checks a storage value that the client has proven.
+func compare(n *demonet.Network, l line) error {
+	key, err := verify.ParseHex(l.Storage)
+	if err != nil {
+		return err
+	}
+	want, ok, err := n.Storage(l.Hash, key)
+	if err != nil {
+		return err
+	}
+	if ok != (l.Value != nil) || ok && *l.Value != "0x"+hex.EncodeToString(want) {
+		return fmt.Errorf("the client read %s at block %d as %s, the chain has %x", l.Storage, l.Number, text(l.Value), want)
+	}
+	fmt.Printf("smoldot read        %s at block %d = %s\n", l.Storage, l.Number, text(l.Value))
+	return nil
+}
+
+// call is what a runtime call must give.
+func call(n *demonet.Network, method string) string {
+	switch method {
+	case "AuraApi_slot_duration":
+		return "0x" + hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, n.SlotDuration()))
+	}
+	return "?"
+}
+
+func text(v *string) string {
+	switch {
+	case v == nil:
+		return "nothing (proven absent)"
+	case len(*v) > 80:
+		return (*v)[:80] + "…"
+	}
+	return *v
+}
+
+func (w *witness) verdict(n *demonet.Network, heads, keys int, took time.Duration) error {
+	switch {
+	case !w.last.Done:
+		return fmt.Errorf("the client did not finish: %d of %d finalized heads (last words: %s)", len(w.finalized), heads, w.lastLog)
+	case len(w.bans) > 0:
+		return fmt.Errorf("the client banned a peer: %s", strings.Join(w.bans, ", "))
+	case w.warp == nil || *w.warp < history-2 || w.fragments < history/setChanges:
+		return fmt.Errorf("no warp sync over %d set changes: %d fragments, to block %v", history/setChanges, w.fragments, w.warp)
+	case len(w.finalized) < heads:
+		return fmt.Errorf("%d of %d finalized heads", len(w.finalized), heads)
+	case w.values != keys:
+		return fmt.Errorf("%d of %d storage values", w.values, keys)
+	case w.calls == 0:
+		return errors.New("no runtime call")
+	}
+	first, last := w.finalized[0], w.last.Last
+	if last < first+leastHeads {
+		return fmt.Errorf("finalized head went from %d to %d only", first, last)
+	}
+	fmt.Printf("smoldot warped      to block %d in %d fragments\n", *w.warp, w.fragments)
+	fmt.Printf("smoldot followed    finalized heads %d to %d, over %d set changes, %v in all\n", first, last, int(last/setChanges-first/setChanges), took.Round(100*time.Millisecond))
+	for i, p := range n.Peers() {
+		s := p.Stats()
+		fmt.Printf("peer %d              requests %v, %d commits sent, %d bans, %d odd messages\n", i, s.Requests, s.Commits, s.Bans, s.BadMessages+s.BadNeighbor)
+	}
+	fmt.Println("ok    interop")
+	return nil
+}
