@@ -88,6 +88,9 @@ func (a *Announce) Append(b []byte) []byte {
 
 // DecodeAnnounce decodes an announce. The last two fields may be absent, as older nodes leave them.
 func DecodeAnnounce(b []byte) (*Announce, error) {
+	if err := checkSize(b, MaxAnnounce); err != nil {
+		return nil, fmt.Errorf("announce: %w", err)
+	}
 	r := scale.NewReader(b)
 	a := &Announce{Header: verify.ReadHeader(r)}
 	if r.Err() == nil && r.Len() > 0 {
@@ -111,6 +114,9 @@ func AppendTransaction(b, extrinsic []byte) []byte {
 // DecodeTransactions decodes a transactions/1 message. Each extrinsic has its own compact length in
 // front.
 func DecodeTransactions(b []byte) ([][]byte, error) {
+	if err := checkSize(b, MaxTransactionsMessage); err != nil {
+		return nil, fmt.Errorf("transactions: %w", err)
+	}
 	r := scale.NewReader(b)
 	n := r.Count(2, MaxExtrinsics)
 	xts := make([][]byte, n)

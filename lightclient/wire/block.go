@@ -46,6 +46,9 @@ func (q *BlockRequest) Append(b []byte) []byte {
 
 // DecodeBlockRequest decodes a BlockRequest.
 func DecodeBlockRequest(b []byte) (*BlockRequest, error) {
+	if err := checkSize(b, MaxRequest); err != nil {
+		return nil, fmt.Errorf("block request: %w", err)
+	}
 	q := new(BlockRequest)
 	r := fieldReader{b: b}
 	for r.next() {
@@ -145,6 +148,9 @@ func (bl *Block) justifications() []byte {
 // DecodeBlockResponse decodes a response of at most maxBlocks blocks. Whether they are the blocks
 // asked for, in order and joined by their hashes, is the caller's to check.
 func DecodeBlockResponse(b []byte, maxBlocks int) ([]Block, error) {
+	if err := checkSize(b, MaxResponse); err != nil {
+		return nil, fmt.Errorf("block response: %w", err)
+	}
 	var blocks []Block
 	extrinsics := 0
 	r := fieldReader{b: b}

@@ -3,9 +3,10 @@
 // gossip, Kademlia FIND_NODE and transactions, each with its encoder and its decoder, so that a
 // client and a server (the demo network) speak through the same code.
 //
-// It promises that a decoder never panics, checks every count and length before it allocates by it,
-// holds at most a small multiple of the input, skips protobuf fields it does not know, and refuses
-// a known field of the wrong wire type, a singular field given twice and left-over bytes. What a
+// It promises that a decoder never panics, refuses a message above its size limit before looking
+// further, checks every count and length before it allocates by it, holds less than 4 MiB beside
+// the input, skips protobuf fields it does not know, and refuses a known field of the wrong wire
+// type, a singular field given twice and left-over bytes. What a
 // decoder accepts, the encoder writes back in the one form that this package uses, and that form
 // decodes to the same value.
 //

@@ -55,6 +55,9 @@ func AppendCommit(b []byte, c *grandpa.CommitMessage) []byte {
 
 // DecodeGrandpaMessage decodes a message on grandpa/1. Nothing in it is verified.
 func DecodeGrandpaMessage(b []byte) (GrandpaMessage, error) {
+	if err := checkSize(b, MaxGrandpa); err != nil {
+		return GrandpaMessage{}, fmt.Errorf("grandpa message: %w", err)
+	}
 	if len(b) == 0 {
 		return GrandpaMessage{}, fmt.Errorf("grandpa message: %w: empty", ErrMalformed)
 	}

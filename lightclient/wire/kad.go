@@ -44,6 +44,9 @@ func AppendKadResponse(b []byte, closer []KadPeer) []byte {
 // DecodeKad decodes a FIND_NODE request or response; other messages give ErrUnknown. Peer ids and
 // multiaddrs are not looked into.
 func DecodeKad(b []byte) (*KadMessage, error) {
+	if err := checkSize(b, MaxKad); err != nil {
+		return nil, fmt.Errorf("kad: %w", err)
+	}
 	m := new(KadMessage)
 	kind := uint64(0)
 	r := fieldReader{b: b}

@@ -60,6 +60,9 @@ func appendMessage(b []byte, num protowire.Number, n int) []byte {
 // DecodeLightRequest decodes a request on light/2. Reads of child tries and requests of newer
 // versions give ErrUnknown.
 func DecodeLightRequest(b []byte) (*LightRequest, error) {
+	if err := checkSize(b, MaxRequest); err != nil {
+		return nil, fmt.Errorf("light request: %w", err)
+	}
 	var q LightRequest
 	r := fieldReader{b: b}
 	other := protowire.Number(0)
@@ -166,6 +169,9 @@ func appendLightResponse(b []byte, num protowire.Number, proof []byte) []byte {
 // DecodeLightResponse decodes the answer to either request. ok is false if the peer has no answer;
 // why, the protocol does not say. The proof is undecoded.
 func DecodeLightResponse(b []byte) (proof []byte, ok bool, err error) {
+	if err := checkSize(b, MaxResponse); err != nil {
+		return nil, false, fmt.Errorf("light response: %w", err)
+	}
 	r := fieldReader{b: b}
 	for r.next() {
 		if r.num != 1 && r.num != 2 {

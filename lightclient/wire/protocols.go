@@ -3,6 +3,7 @@ package wire
 import (
 	"encoding/hex"
 	"errors"
+	"fmt"
 
 	"github.com/taolight/taolight/verify"
 )
@@ -39,7 +40,7 @@ const (
 
 // Bounds of our own, far above what an honest peer sends.
 const (
-	MaxExtrinsics     = 1 << 17   // in one block response or one transactions message
+	MaxExtrinsics     = 1 << 16   // in one block response or one transactions message
 	MaxJustifications = 16        // of one block
 	MaxKeys           = 1 << 14   // in one read request
 	MaxKey            = 4 << 10   // bytes of a storage key
@@ -50,6 +51,14 @@ const (
 	MaxMultiaddr      = 1024      // bytes of a multiaddr
 	MaxPeerID         = 128       // bytes of a peer id
 )
+
+// checkSize refuses a message of more than max bytes.
+func checkSize(b []byte, max int) error {
+	if len(b) > max {
+		return fmt.Errorf("%w: %d bytes, at most %d", ErrTooMany, len(b), max)
+	}
+	return nil
+}
 
 // Protocols are the names of a chain's protocols on the network.
 type Protocols struct {
