@@ -13,6 +13,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+	"unicode"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
@@ -58,6 +59,8 @@ var (
 	ErrNotOpen = errors.New("substream not open")
 	// ErrOpen: there is an outbound substream to the peer, or one is being opened.
 	ErrOpen = errors.New("substream open already")
+	// ErrLimit: this host has no room for another connection or substream to the peer.
+	ErrLimit = errors.New("own limit reached")
 	// ErrHostClosed: the host was closed.
 	ErrHostClosed = errors.New("host closed")
 )
@@ -94,9 +97,11 @@ type Host struct {
 	ctx    context.Context // ends with the host
 	cancel context.CancelFunc
 
-	mu       sync.Mutex
-	closed   bool
-	wg       sync.WaitGroup  // goroutines of ours; added to under mu while !closed
+	mu     sync.Mutex
+	closed bool
+	wg     sync.WaitGroup // goroutines of ours; added to under mu while !closed
+
+	watch    sync.Mutex      // held during calls of watchers, to keep them in order
 	conns    map[peer.ID]int // connections
 	watchers []func(connected bool, id peer.ID)
 }
@@ -323,7 +328,8 @@ func oneLine(err error) string {
 	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), ", ")
 }
 
-// Disconnect closes all connections to the peer.
+// Disconnect closes all connections to the peer. If the peer has stopped reading, that can take
+// some seconds.
 func (h *Host) Disconnect(id peer.ID) error { return h.swarm.ClosePeer(id) }
 
 // Peers returns the connected peers.
@@ -339,7 +345,7 @@ func (h *Host) Remote(id peer.ID) (addr multiaddr.Multiaddr, inbound bool) {
 }
 
 // Agent returns the peer's user agent, empty until it has told (a moment after Connect). It is text
-// from a stranger: at most 128 bytes, without control characters.
+// from a stranger: at most 128 bytes, printable characters only.
 func (h *Host) Agent(id peer.ID) string {
 	v, err := h.swarm.Peerstore().Get(id, "AgentVersion")
 	s, ok := v.(string)
@@ -350,7 +356,7 @@ func (h *Host) Agent(id peer.ID) string {
 		s = s[:128]
 	}
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == 0xfffd {
+		if !unicode.IsPrint(r) || r == unicode.ReplacementChar {
 			return -1
 		}
 		return r
@@ -371,10 +377,10 @@ func (h *Host) Protocols(id peer.ID) []string {
 func (h *Host) Traffic() (in, out uint64) { return h.in.Load(), h.out.Load() }
 
 // OnConnect has f called when the first connection to a peer is there and when the last one is
-// gone, in order. f must not block.
+// gone, in order. f must not block, nor call OnConnect.
 func (h *Host) OnConnect(f func(connected bool, id peer.ID)) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+	h.watch.Lock()
+	defer h.watch.Unlock()
 	h.watchers = append(h.watchers, f)
 }
 
@@ -382,10 +388,11 @@ func (h *Host) connected(_ network.Network, c network.Conn) { h.count(c.RemotePe
 
 func (h *Host) disconnected(_ network.Network, c network.Conn) { h.count(c.RemotePeer(), -1) }
 
-// count notes a change in the number of connections to a peer. The swarm makes these calls one after
-// another.
+// count notes a change in the number of connections to a peer. The swarm makes these calls in order
+// for one connection, but those of an old and a new one may meet.
 func (h *Host) count(id peer.ID, by int) {
-	h.mu.Lock()
+	h.watch.Lock()
+	defer h.watch.Unlock()
 	before := h.conns[id]
 	after := before + by
 	if after > 0 {
@@ -393,10 +400,8 @@ func (h *Host) count(id peer.ID, by int) {
 	} else {
 		delete(h.conns, id)
 	}
-	watchers := slices.Clip(h.watchers)
-	h.mu.Unlock()
 	if (before > 0) != (after > 0) {
-		for _, f := range watchers {
+		for _, f := range h.watchers {
 			f(after > 0, id)
 		}
 	}

@@ -421,3 +421,62 @@ func TestFlood(t *testing.T) {
 	}
 	t.Logf("%d substreams tried, at most %d seen open", streams, most)
 }
+
+// TestMaxConns: connections above the limit are turned away, those within it stay, and the host can
+// still dial.
+func TestMaxConns(t *testing.T) {
+	srv := server(t, Config{MaxConns: 4}) // 3 inbound
+	srv.HandleRequests("/test/echo", 100, func(_ context.Context, _ peer.ID, b []byte) ([]byte, error) { return b, nil })
+	var clients []*Host
+	for range 3 {
+		c := newHost(t, Config{})
+		connect(t, c, srv)
+		clients = append(clients, c)
+	}
+	late := newHost(t, Config{})
+	for range 3 {
+		err := late.Connect(testContext(t), peer.AddrInfo{ID: srv.ID(), Addrs: srv.Addrs()})
+		if err == nil { // the connection is closed as soon as it is there
+			eventually(t, "turned away", func() bool { return len(late.Peers()) == 0 })
+		}
+	}
+	other := server(t, Config{})
+	connect(t, srv, other)
+	for _, c := range clients {
+		if b, err := c.Request(testContext(t), srv.ID(), "/test/echo", []byte("x"), 10); err != nil || string(b) != "x" {
+			t.Errorf("within the limit: %q, %v", b, err)
+		}
+	}
+	clients[0].Close()
+	eventually(t, "room for another", func() bool { return len(srv.Peers()) == 3 })
+	connect(t, late, srv)
+}
+
+// TestOnConnectOrder: however connections come and go, the last call tells how it is.
+func TestOnConnectOrder(t *testing.T) {
+	srv, client := server(t, Config{}), newHost(t, Config{})
+	var mu sync.Mutex
+	var calls []bool
+	srv.OnConnect(func(connected bool, _ peer.ID) {
+		mu.Lock()
+		defer mu.Unlock()
+		calls = append(calls, connected)
+	})
+	for range 20 {
+		connect(t, client, srv)
+		client.Disconnect(srv.ID())
+	}
+	connect(t, client, srv)
+	eventually(t, "connected in the end", func() bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return len(calls) > 0 && calls[len(calls)-1]
+	})
+	mu.Lock()
+	defer mu.Unlock()
+	for i, connected := range calls {
+		if connected != (i%2 == 0) {
+			t.Fatalf("call %d of %v", i, calls)
+		}
+	}
+}

@@ -92,7 +92,7 @@ func (h *Host) Notifications(cfg NotificationsConfig) *Notifications {
 
 // Open opens our substream to a connected peer and returns its handshake. It waits for at most
 // Config.HandshakeTimeout. Besides ctx's error it returns ErrNotConnected, ErrUnsupported,
-// ErrRefused, ErrTooLarge, ErrMalformed, ErrTimeout or ErrOpen.
+// ErrRefused, ErrTooLarge, ErrMalformed, ErrTimeout, ErrLimit or ErrOpen.
 func (n *Notifications) Open(ctx context.Context, id peer.ID) ([]byte, error) {
 	opening, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -247,19 +247,29 @@ func (n *Notifications) Opened(id peer.ID) bool {
 // Close ends the substreams of the protocol with a peer, in both directions, dropping what is
 // queued. It does not wait; the Closed callbacks follow.
 func (n *Notifications) Close(id peer.ID) {
+	var streams []*substream
 	n.mu.Lock()
-	defer n.mu.Unlock()
-	in, out := n.in[id], n.out[id]
-	if in != nil {
-		in.s.Close()
+	if in := n.in[id]; in != nil {
+		streams = append(streams, in.s)
 	}
-	switch {
+	switch out := n.out[id]; {
 	case out == nil:
 	case out.s == nil:
 		out.cancel()
 	default:
-		out.s.Close()
+		streams = append(streams, out.s)
 	}
+	n.mu.Unlock()
+	if len(streams) == 0 || !n.h.hold() {
+		return
+	}
+	// A connection that takes no bytes can keep us for seconds here.
+	go func() {
+		defer n.h.wg.Done()
+		for _, s := range streams {
+			s.Close()
+		}
+	}()
 }
 
 // receive runs a substream that a peer has opened, from the handshake to the end.

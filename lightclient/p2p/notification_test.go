@@ -211,12 +211,14 @@ func TestReplaceHanging(t *testing.T) {
 	client, srv := newHost(t, Config{}), server(t, Config{HandshakeTimeout: 200 * time.Millisecond})
 	cfg, events := recorder("x")
 	release := make(chan struct{})
-	cfg.Message = func(peer.ID, []byte) { <-release }
+	hanging := make(chan struct{}, 1)
+	cfg.Message = func(peer.ID, []byte) { hanging <- struct{}{}; <-release }
 	n := srv.Notifications(cfg)
 	connect(t, client, srv)
 	first := inboundStream(t, client, srv, cfg.Protocol, "first")
 	first.writeFrame([]byte("m"))
 	wantEvent(t, events, event{"accept", client.ID(), "first"})
+	receive(t, "message", hanging)
 	second := inboundStream(t, client, srv, cfg.Protocol, "second")
 	if _, err := second.readFrame(100, 0); !errors.Is(err, ErrClosed) {
 		t.Errorf("second: %v", err)

@@ -23,8 +23,9 @@ const (
 // empty. maxResponse is in bytes; memory is taken only as they come.
 //
 // Besides ctx's error it returns ErrNotConnected, ErrUnsupported, ErrClosed (no response, or part
-// of one), ErrTooLarge, ErrMalformed, or ErrTimeout after a silence of Config.IdleTimeout. It does
-// not limit how many requests are under way, and never repeats one.
+// of one), ErrTooLarge, ErrMalformed, ErrLimit, or ErrTimeout after a silence of
+// Config.IdleTimeout. Only rough limits hold for how many requests are under way (ErrLimit); none is
+// repeated.
 func (h *Host) Request(ctx context.Context, id peer.ID, proto string, body []byte, maxResponse int) ([]byte, error) {
 	b, err := h.request(ctx, id, proto, body, maxResponse)
 	if err != nil {

@@ -45,17 +45,19 @@ func (h *Host) newSubstream(s network.Stream) *substream {
 // is refused, it would pass for another name, and the peer would reset the substream for it before
 // we have read the refusal. The host's own NewStream would first wait for identify.
 func (h *Host) open(ctx context.Context, id peer.ID, name string, first []byte, last bool, deadline time.Time) (*substream, error) {
-	stream, err := h.swarm.NewStream(network.WithNoDial(ctx, "peers are dialled by Connect only"), id)
+	// A peer that acknowledges no substreams can make this wait.
+	opening, cancel := context.WithDeadline(network.WithNoDial(ctx, "peers are dialled by Connect only"), deadline)
+	defer cancel()
+	stream, err := h.swarm.NewStream(opening, id)
 	switch {
 	case err == nil:
-	case ctx.Err() != nil:
-		return nil, ctx.Err()
-	case h.ctx.Err() != nil:
-		return nil, ErrHostClosed
+	case opening.Err() != nil:
+		return nil, ErrTimeout // or the caller's own error, which it knows
+	case errors.Is(err, network.ErrResourceLimitExceeded):
+		return nil, fmt.Errorf("%w: %w", ErrLimit, err)
 	case errors.Is(err, network.ErrNoConn):
 		return nil, ErrNotConnected
-	default:
-		// The connection broke just now, or one of our own limits is reached.
+	default: // the connection broke just now
 		return nil, fmt.Errorf("%w: %w", ErrNotConnected, err)
 	}
 	s := h.newSubstream(stream)
@@ -78,7 +80,7 @@ func (s *substream) negotiate(name string, first []byte, last bool, deadline tim
 		return err
 	}
 	if err := s.SetProtocol(protocol.ID(name)); err != nil {
-		return fmt.Errorf("%w: %w", ErrClosed, err)
+		return fmt.Errorf("%w: %w", ErrLimit, err)
 	}
 	s.SetDeadline(deadline)
 	b := make([]byte, 0, len(multistreamHeader)+len(name)+3+wire.MaxFrameLen+len(first))
@@ -171,7 +173,8 @@ func (s *substream) readLen(max int, idle time.Duration) (int, error) {
 
 // readFrame reads one frame of at most max bytes into memory of its own. However much the length
 // claims, memory grows only with what has come. Unless idle is 0, the peer may be silent for that
-// long and no longer after each piece, once the frame has begun. It returns io.EOF, bare, at the end of the stream.
+// long and no longer after each piece, once the frame has begun. It returns io.EOF, bare, at the end
+// of the stream.
 func (s *substream) readFrame(max int, idle time.Duration) ([]byte, error) {
 	n, err := s.readLen(max, idle)
 	if err != nil {
