@@ -1,0 +1,248 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taolight/taolight/internal/control"
+	"github.com/taolight/taolight/internal/demonet"
+)
+
+// demoFlags are the flags of a demo network, alone or beside a node.
+type demoFlags struct {
+	specOut, chainSpec            string
+	peers, authorities            int
+	blockTime                     time.Duration
+	history, setChangeEvery, slow int
+	faults                        []string
+	archive                       bool
+}
+
+// register adds the flags. --chain-spec has no prefix, as no other network has a use for it.
+func (d *demoFlags) register(cmd *cobra.Command, prefix string) {
+	f := cmd.Flags()
+	f.StringVar(&d.specOut, prefix+"spec-out", "", "write the chain's raw spec to this file, for others to join (- is stdout)")
+	f.StringVar(&d.chainSpec, "chain-spec", "", "raw chain spec to take the runtime (:code) from")
+	f.IntVar(&d.peers, prefix+"peers", demonet.DefaultPeers, "full peers")
+	f.IntVar(&d.authorities, prefix+"authorities", demonet.DefaultAuthorities, "authorities that make and finalize blocks")
+	f.DurationVar(&d.blockTime, prefix+"block-time", demonet.DefaultBlockTime, "time between blocks")
+	f.IntVar(&d.history, prefix+"history", demonet.DefaultHistory, "blocks that are there at the start")
+	f.IntVar(&d.setChangeEvery, prefix+"set-change-every", demonet.DefaultSetChanges, "blocks between changes of the authority sets, 0 for never")
+	f.StringArrayVar(&d.faults, prefix+"fault", nil, "PEER:KIND, what is wrong with which peer (taolight demo --help lists the kinds)")
+	f.BoolVar(&d.archive, prefix+"archive", false, "keep every state, not only those of the last 256 blocks")
+}
+
+// given reports whether any of the flags stands on the command line.
+func (d *demoFlags) given(cmd *cobra.Command, prefix string) bool {
+	for _, name := range []string{"spec-out", "peers", "authorities", "block-time", "history", "set-change-every", "fault", "archive"} {
+		if cmd.Flags().Changed(prefix + name) {
+			return true
+		}
+	}
+	return cmd.Flags().Changed("chain-spec")
+}
+
+// config turns the flags into a network's configuration, in which 0 means a default and a negative
+// number none.
+func (d *demoFlags) config() (demonet.Config, error) {
+	cfg := demonet.Config{Peers: d.peers, Authorities: d.authorities, BlockTime: d.blockTime, Archive: d.archive}
+	for _, c := range []struct {
+		name string
+		n    int
+	}{{"peers", d.peers}, {"authorities", d.authorities}} {
+		if c.n < 1 {
+			return cfg, usage("%s %d: want at least 1", c.name, c.n)
+		}
+	}
+	if d.blockTime <= 0 {
+		return cfg, usage("block time %v: want more than nothing", d.blockTime)
+	}
+	cfg.History, cfg.SetChangeEvery = orNone(d.history), orNone(d.setChangeEvery)
+	if cfg.History < -1 || cfg.SetChangeEvery < -1 {
+		return cfg, usage("history and set-change-every cannot be negative")
+	}
+	for _, text := range d.faults {
+		f, err := parseFault(text)
+		if err != nil {
+			return cfg, err
+		}
+		cfg.Faults = append(cfg.Faults, f)
+	}
+	if d.chainSpec != "" {
+		b, err := readBounded(d.chainSpec, maxChainSpec)
+		if err == nil {
+			cfg.RuntimeCode, err = demonet.RuntimeOf(b)
+		}
+		if err != nil {
+			return cfg, usage("--chain-spec: %w", err)
+		}
+	}
+	return cfg, nil
+}
+
+const maxChainSpec = 64 << 20
+
+func orNone(n int) int {
+	if n == 0 {
+		return -1
+	}
+	if n < 0 {
+		return -2 // refused
+	}
+	return n
+}
+
+// parseFault reads PEER:KIND, with BLOCKS for late-finality and RATE for slow-link after another colon.
+func parseFault(text string) (demonet.Fault, error) {
+	var f demonet.Fault
+	part := strings.Split(text, ":")
+	if len(part) < 2 || len(part) > 3 {
+		return f, usage("--fault %q: want PEER:KIND", text)
+	}
+	n, err := strconv.Atoi(part[0])
+	if err != nil || n < 0 {
+		return f, usage("--fault %q: want the number of a peer, from 0 on, before the colon", text)
+	}
+	f.Peer = n
+	if f.Kind, err = demonet.ParseFaultKind(part[1]); err != nil {
+		return f, usage("--fault %q: %w", text, err).WithHint("taolight demo --help lists the kinds")
+	}
+	if len(part) == 3 {
+		v, err := strconv.Atoi(part[2])
+		switch {
+		case err != nil || v <= 0:
+			return f, usage("--fault %q: want a number after the second colon", text)
+		case f.Kind == demonet.LateFinality:
+			f.Blocks = v
+		case f.Kind == demonet.SlowLink:
+			f.Rate = v
+		default:
+			return f, usage("--fault %q: %s takes no number", text, f.Kind)
+		}
+	}
+	return f, nil
+}
+
+// writeSpec writes the chain spec where --spec-out says.
+func (d *demoFlags) writeSpec(a *app, net *demonet.Network) error {
+	if d.specOut == "" {
+		return nil
+	}
+	var b bytes.Buffer
+	if err := net.SpecJSON(&b); err != nil {
+		return err
+	}
+	if d.specOut == "-" {
+		_, err := a.stdout.Write(b.Bytes())
+		return err
+	}
+	return writeFile(d.specOut, b.Bytes(), 0o644)
+}
+
+// writeFile puts a file in place in one step, so that who waits for it never reads half of it.
+func writeFile(path string, b []byte, mode os.FileMode) error {
+	f, err := os.CreateTemp(filepath.Dir(path), ".taolight-*")
+	if err != nil {
+		return err
+	}
+	defer os.Remove(f.Name())
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Chmod(mode)
+	}
+	if err == nil {
+		err = f.Sync()
+	}
+	if cerr := f.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	return err
+}
+
+func (a *app) demoCommand() *cobra.Command {
+	var d demoFlags
+	var kinds strings.Builder
+	for _, k := range demonet.FaultKinds() {
+		fmt.Fprintf(&kinds, "\n  %-24s %s", k, k.What())
+	}
+	cmd := &cobra.Command{
+		Use:     "demo",
+		GroupID: "node",
+		Short:   "run the full peers of a demo network, for other processes to join",
+		Long: `Runs a demo network in the foreground: a small chain with real Aura seals and
+GRANDPA rounds, and its full peers on loopback sockets. Others join it by the chain
+spec that --spec-out writes. taolight run --network demo has its own and needs none.
+
+What can be wrong with a peer (--fault PEER:KIND, peers count from 0; late-finality
+takes :BLOCKS and slow-link :BYTES_PER_SECOND after it):
+` + kinds.String(),
+		Example: `  taolight demo --spec-out demo.json
+  taolight run --network ./demo.json      in another terminal
+  taolight demo --spec-out demo.json --fault 1:lie-read --fault 2:silent`,
+		Args: cobra.NoArgs,
+		RunE: a.do(func(cmd *cobra.Command, _ []string) error { return a.runDemo(cmd, &d) }),
+	}
+	d.register(cmd, "")
+	return cmd
+}
+
+func (a *app) runDemo(cmd *cobra.Command, d *demoFlags) error {
+	cfg, err := d.config()
+	if err != nil {
+		return err
+	}
+	out := a.stdout
+	if d.specOut == "-" {
+		out = a.stderr
+	}
+	j := newJournal(a, out, "info")
+	ctx, cancel := stopSignals(cmd.Context(), func() {})
+	defer cancel()
+	net, err := demonet.New(cfg)
+	if err != nil {
+		return &control.Error{Code: control.Usage, Err: err}
+	}
+	defer net.Stop()
+	if err := d.writeSpec(a, net); err != nil {
+		return err
+	}
+	best := net.Best()
+	j.say("demo", "chain %s at %s, a block each %v, %s", net.Genesis().Short(), block(best.Number), d.blockTime, count(d.authorities, "authority"))
+	for _, addr := range net.Bootnodes() {
+		j.say("peer", "%s", addr)
+	}
+	for _, f := range cfg.Faults {
+		j.say("fault", "peer %d %s", f.Peer, f.Kind.What())
+	}
+	if d.specOut != "" && d.specOut != "-" {
+		path := absolute(d.specOut)
+		j.say("join", "%s run --network %s", a.called(), quote(path))
+	} else if d.specOut == "" {
+		j.say("join", "others need the chain spec: --spec-out FILE")
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- net.Run(ctx) }()
+	tick := time.NewTicker(headEvery)
+	defer tick.Stop()
+	for {
+		select {
+		case err := <-ended:
+			if ctx.Err() != nil {
+				return nil
+			}
+			return err
+		case <-tick.C:
+			j.say("final", "%s, best %s (demo)", block(net.Finalized().Header.Number), block(net.Best().Number))
+		}
+	}
+}

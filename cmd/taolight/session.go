@@ -1,0 +1,224 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taolight/taolight/internal/config"
+	"github.com/taolight/taolight/internal/control"
+	"github.com/taolight/taolight/internal/demonet"
+	"github.com/taolight/taolight/lightclient"
+	"github.com/taolight/taolight/storage"
+)
+
+// leaveTime is how long a node that is told to stop may take.
+const leaveTime = 1500 * time.Millisecond
+
+// A session is a running node with all that it needs.
+type session struct {
+	*place
+	node     *lightclient.Node
+	store    *storage.Store
+	recovery *storage.Recovery
+	local    *control.Local
+	net      *demonet.Network // our own, on the demo network
+	cancel   context.CancelFunc
+	ended    <-chan error // gives the node's error, then is closed
+	netEnded <-chan struct{}
+}
+
+// startDemo starts the demo network and makes its genesis the place to start from.
+func (p *place) startDemo(ctx context.Context, cfg demonet.Config) (*demonet.Network, <-chan struct{}, error) {
+	net, err := demonet.New(cfg)
+	if err != nil {
+		return nil, nil, &control.Error{Code: control.Usage, Err: err}
+	}
+	p.root = net.Checkpoint()
+	p.backDated = cfg.RuntimeCode != nil
+	p.bootnodes = nil
+	for _, b := range net.Bootnodes() {
+		p.bootnodes = append(p.bootnodes, b.String())
+	}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		net.Run(ctx)
+	}()
+	return net, ended, nil
+}
+
+// start opens the store and starts a node, and on the demo network that network first.
+func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, notes func(lightclient.Note)) (*session, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	nothing, none := make(chan error), make(chan struct{})
+	close(nothing)
+	close(none)
+	s := &session{place: p, cancel: cancel, ended: nothing, netEnded: none}
+	fail := func(err error) (*session, error) {
+		s.stop(time.Second)
+		return nil, err
+	}
+	var err error
+	if p.root == nil {
+		net, ended, err := p.startDemo(ctx, demo)
+		if err != nil {
+			return fail(err)
+		}
+		s.net, s.netEnded = net, ended
+	}
+	if s.store, s.recovery, err = p.openStore(); err != nil {
+		return fail(err)
+	}
+	s.node, err = lightclient.New(lightclient.Config{
+		Checkpoint: p.root, Bootnodes: p.bootnodes, Peers: p.cfg.Peers, Store: nodeStore{s.store},
+		Finality: lightclient.Finality(p.cfg.Finality), MaxPeers: p.cfg.MaxPeers, Version: version,
+		Demo: p.demo, BackDated: p.backDated, Notes: notes,
+	})
+	if err != nil {
+		return fail(&control.Error{Code: control.Usage, Err: err})
+	}
+	s.local = &control.Local{
+		Node: s.node, Checkpoint: p.root, Root: p.from, Store: s.store, DataDir: p.dir,
+		Version: version, Demo: p.demo, Joined: joined,
+	}
+	ended := make(chan error, 1)
+	s.ended = ended
+	go func() {
+		ended <- s.node.Run(ctx)
+		close(ended)
+	}()
+	return s, nil
+}
+
+// stop ends the node, which writes what is worth keeping, and closes the store. It waits for at most
+// the given time.
+func (s *session) stop(wait time.Duration) error {
+	s.cancel()
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	var err error
+	select {
+	case err = <-s.ended:
+	case <-timer.C:
+	}
+	if s.store != nil {
+		err = errors.Join(err, s.store.Close())
+	}
+	select {
+	case <-s.netEnded:
+	case <-timer.C:
+	}
+	return err
+}
+
+// ask puts a question to the node of the command's data directory, or, if none runs, starts one for
+// it: this joins the network, answers and leaves. With wait, the question is put when that node has
+// caught up.
+func (a *app) ask(cmd *cobra.Command, wait bool, question func(ctx context.Context, who control.Answerer) error) error {
+	cfg, err := a.config(cmd)
+	if err != nil {
+		return err
+	}
+	if a.timeout <= 0 {
+		return usage("--timeout %v: want more than nothing", a.timeout)
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
+	defer cancel()
+	c, err := control.Find(cfg.Dir())
+	if err == nil {
+		return question(ctx, c)
+	}
+	if !errors.Is(err, control.ErrNoNode) {
+		return err
+	}
+	p, err := a.place(cfg)
+	if err != nil {
+		return err
+	}
+	if cfg.Network == config.Demo {
+		a.warn("no demo network runs in %s: one was started for this question", p.dir)
+	} else {
+		a.warn("no node runs in %s: joining %s for this question", p.dir, p.root.Network)
+	}
+	notes := func(lightclient.Note) {}
+	if cfg.LogLevel == "debug" {
+		notes = newJournal(a, a.stderr, cfg.LogLevel).note
+	}
+	s, err := p.start(context.WithoutCancel(ctx), demonet.Config{}, true, notes)
+	if err != nil {
+		return err
+	}
+	defer s.stop(leaveTime)
+	if err := s.node.WaitFinal(ctx); err != nil && wait {
+		return s.late(err)
+	}
+	// The time was for joining; the question has a little of its own.
+	qctx, qcancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	defer qcancel()
+	return question(qctx, s.local)
+}
+
+// late says why the node has not caught up in time.
+func (s *session) late(err error) error {
+	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
+	defer cancel()
+	err = fmt.Errorf("not caught up: %w", err)
+	if st, serr := s.node.Status(ctx); serr == nil {
+		return control.NotReady(st, err)
+	}
+	return control.Errorf(control.Stale, "%w", err)
+}
+
+// flags returns the flags that lead another command to this place, as they are typed: those settings
+// that come from the command line or the environment of this one.
+func (p *place) flags() string {
+	var b strings.Builder
+	add := func(key, flag, value string) {
+		o := p.cfg.Origin(key)
+		if strings.HasPrefix(o, "flag ") || strings.HasPrefix(o, "environment ") {
+			fmt.Fprintf(&b, " --%s %s", flag, quote(value))
+		}
+	}
+	network := p.cfg.Network
+	if p.cfg.Network == p.cfg.Dir() || strings.ContainsAny(network, `/\`) || strings.Contains(network, ".") {
+		network = absolute(network)
+	}
+	add("network", "network", network)
+	add("data_dir", "data-dir", absolute(p.cfg.DataDir))
+	return b.String()
+}
+
+func absolute(path string) string {
+	if abs, err := filepath.Abs(path); err == nil {
+		return abs
+	}
+	return path
+}
+
+// quote makes one word of a text for a shell.
+func quote(s string) string {
+	if s != "" && !strings.ContainsFunc(s, func(r rune) bool {
+		return !(r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+:@%,=", r))
+	}) {
+		return s
+	}
+	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+}
+
+// called returns how this program can be called from anywhere.
+func (a *app) called() string {
+	if !strings.ContainsRune(a.program, filepath.Separator) {
+		return a.program // found on the PATH
+	}
+	if p, err := os.Executable(); err == nil {
+		return quote(p)
+	}
+	return quote(absolute(a.program))
+}

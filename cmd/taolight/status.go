@@ -1,0 +1,292 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taolight/taolight/internal/config"
+	"github.com/taolight/taolight/internal/control"
+	"github.com/taolight/taolight/lightclient"
+)
+
+func (a *app) reader(cmd *cobra.Command) *cobra.Command {
+	cmd.GroupID = "ask"
+	a.settings(cmd, readerSettings...)
+	a.jsonFlag(cmd)
+	a.timeoutFlag(cmd)
+	return cmd
+}
+
+func (a *app) statusCommand() *cobra.Command {
+	return a.reader(&cobra.Command{
+		Use:   "status",
+		Short: "one screen: finality, trust, peers, store, health",
+		Long: `Shows how the node of this data directory is doing. With none running, joins the
+network once to answer. Ends with 4 when the head is old or not caught up, with 6
+when there is no peer.`,
+		Args: cobra.NoArgs,
+		RunE: a.do(func(cmd *cobra.Command, _ []string) error {
+			return a.ask(cmd, false, func(ctx context.Context, who control.Answerer) error {
+				s, err := who.Status(ctx)
+				if err != nil {
+					return err
+				}
+				return a.showStatus(s)
+			})
+		}),
+	})
+}
+
+// showStatus prints a status and ends with its code.
+func (a *app) showStatus(s *control.Status) error {
+	if a.json {
+		if err := printJSON(a.stdout, s); err != nil {
+			return err
+		}
+	} else {
+		a.printStatus(a.stdout, s)
+	}
+	if code := codeOf(&s.Status); code != control.Good {
+		return quiet(code)
+	}
+	return nil
+}
+
+// codeOf is the exit code of a status.
+func codeOf(s *lightclient.Status) control.Code {
+	switch {
+	case s.State == "no peers":
+		return control.NoPeers
+	case s.State == "upgrade":
+		return control.Undecided
+	case s.Stale():
+		return control.Stale
+	}
+	return control.Good
+}
+
+func (a *app) printStatus(w io.Writer, s *control.Status) {
+	st := a.style
+	name := s.Network
+	if s.Demo {
+		name = "demo"
+	}
+	state := s.State
+	if codeOf(&s.Status) == control.Good {
+		state = st.good(state)
+	} else {
+		state = st.bad(state)
+	}
+	line := func(topic, format string, args ...any) {
+		fmt.Fprintf(w, "%s %s\n", st.bold(fmt.Sprintf("%-8s", topic)), fmt.Sprintf(format, args...))
+	}
+	if f := s.Finalized; f != nil {
+		best := ""
+		if s.Best != nil {
+			best = fmt.Sprintf("   best +%d", int64(s.Best.Number)-int64(f.Number))
+		}
+		line(name, "%s   %s %s %s ago%s", state, f.Trust, block(f.Number), span(s.FinalizedAge), best)
+		line("head", "%s", f.Hash)
+		proof := ""
+		if f.Round > 0 {
+			proof = fmt.Sprintf("round %s signed by %d, ", group(f.Round), f.Signers)
+		}
+		line("finality", "%sset %d of %s is next, by %s", proof, s.SetID, count(s.Voters, "key"), s.Source)
+	} else {
+		line(name, "%s   nothing is proven yet", state)
+	}
+	age := ""
+	if s.Trust.AgeDays != nil {
+		age = fmt.Sprintf(", %d days old", *s.Trust.AgeDays)
+	}
+	line("trust", "checkpoint %s set %d%s, %s", block(s.Trust.Checkpoint), s.Trust.SetID, age, s.Root)
+	line("", "%s verified since", count(s.Trust.SetChanges, "set change"))
+	line("peers", "%d open of %d wanted, %d known, %d banned   in %s out %s", s.Peers.Open, s.Peers.Wanted, s.Peers.Known,
+		s.Peers.Banned, size(s.Traffic.In), size(s.Traffic.Out))
+	if s.Disk != nil {
+		line("store", "%s", s.DataDir)
+		line("", "head %s, %s, %s written since the start", block(s.Store.Head), size(uint64(s.Disk.FileBytes)), size(s.Disk.BytesWritten))
+	}
+	clock := s.Clock.Text
+	if s.SlotAge != nil {
+		clock = fmt.Sprintf("the head's slot began %s ago", span(*s.SlotAge))
+	}
+	line("clock", "%s", clock)
+	up := "up " + span(s.Uptime)
+	if s.Joined {
+		up = "joined for this question"
+	}
+	line("process", "%s, taolight %s, %s of memory", up, s.Version, size(s.Memory))
+	a.printHealth(w, s.Health)
+}
+
+func (a *app) printHealth(w io.Writer, health []lightclient.Warning) {
+	if len(health) == 0 {
+		return
+	}
+	fmt.Fprintln(w, "\n# health")
+	for _, h := range health {
+		word := h.Severity + " " + h.Code
+		if h.Severity == "error" {
+			word = a.style.bad(word)
+		}
+		fmt.Fprintln(w, word)
+		fmt.Fprint(w, wrap(h.Title, "  "))
+		fmt.Fprint(w, wrap("-> "+h.Remedy, "  "))
+	}
+}
+
+func (a *app) peersCommand() *cobra.Command {
+	return a.reader(&cobra.Command{
+		Use:   "peers",
+		Short: "whom the node talks to, and who is banned and why",
+		Args:  cobra.NoArgs,
+		RunE: a.do(func(cmd *cobra.Command, _ []string) error {
+			return a.ask(cmd, false, func(ctx context.Context, who control.Answerer) error {
+				p, err := who.Peers(ctx)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					err = printJSON(a.stdout, p)
+				} else {
+					a.printPeers(a.stdout, p)
+				}
+				if err == nil && len(p.Open) == 0 {
+					return quiet(control.NoPeers)
+				}
+				return err
+			})
+		}),
+	})
+}
+
+func (a *app) printPeers(w io.Writer, p *control.Peers) {
+	fmt.Fprintf(w, "%s   %s open, %d banned\n", networkName(p.Network, p.Demo), count(len(p.Open), "peer"), len(p.Banned))
+	for _, o := range p.Open {
+		pinned := ""
+		if o.Pinned {
+			pinned = "  pinned"
+		}
+		fmt.Fprintf(w, "\n%s\n  %s\n  %s, %s   best %s unproven   for %s%s\n  %d answers, %d missed, %d in flight\n", a.style.bold(o.ID), o.Addr,
+			o.Role, printable(o.Agent), block(o.Best), span(o.Seconds), pinned, o.Answers, o.Missed, o.InFlight)
+	}
+	for _, b := range p.Banned {
+		fmt.Fprintf(w, "\n%s\n  %s until %s\n%s", a.style.bold(b.ID), a.style.bad("banned"), b.Until.Format("2006-01-02 15:04:05"),
+			wrap(printable(b.Reason), "  "))
+	}
+}
+
+func networkName(name string, demo bool) string {
+	if demo {
+		return "demo"
+	}
+	return name
+}
+
+// printable keeps what a peer wrote from moving the cursor.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f || r >= 0x80 && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
+
+func (a *app) headCommand() *cobra.Command {
+	return a.reader(&cobra.Command{
+		Use:   "head",
+		Short: "the finalized header, and who signed it",
+		Args:  cobra.NoArgs,
+		RunE: a.do(func(cmd *cobra.Command, _ []string) error {
+			return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error {
+				h, err := who.Head(ctx)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					err = printJSON(a.stdout, h)
+				} else {
+					a.printHead(a.stdout, h)
+				}
+				if err == nil && h.State == "no peers" {
+					return quiet(control.NoPeers)
+				}
+				if err == nil && h.Stale {
+					return quiet(control.Stale)
+				}
+				return err
+			})
+		}),
+	})
+}
+
+func (a *app) printHead(w io.Writer, h *control.Head) {
+	joined := ""
+	if h.Joined {
+		joined = "   joined for this question"
+	}
+	fmt.Fprintf(w, "%s   %s %s   %s ago   %s%s\n", a.style.bold(networkName(h.Network, h.Demo)), h.Trust, block(h.Number), span(h.Age), h.State, joined)
+	line := func(name, value string) { fmt.Fprintf(w, "%-11s %s\n", name, value) }
+	line("hash", h.Hash)
+	line("parent", h.ParentHash)
+	line("state", h.StateRoot)
+	line("extrinsics", h.ExtrinsicsRoot)
+	if h.Time != nil {
+		line("slot", fmt.Sprintf("%s, %s", group(h.Slot), h.Time.Format("2006-01-02 15:04:05 UTC")))
+	}
+	if h.Round > 0 {
+		line("finality", fmt.Sprintf("round %s, signed by %d", group(h.Round), h.Signers))
+	}
+	line("next set", fmt.Sprintf("%d of %s", h.SetID, count(h.Voters, "key")))
+	if h.Best != nil {
+		line("best", fmt.Sprintf("%s %s, not final", block(h.Best.Number), short(h.Best.Hash)))
+	}
+	if h.Stale {
+		a.printHealth(w, h.Health)
+	}
+}
+
+// bare is taolight without a command: the status of a node that runs here, else how to start one.
+func (a *app) bare(cmd *cobra.Command, _ []string) error {
+	cfg, err := a.config(cmd)
+	if err != nil {
+		return err
+	}
+	for _, name := range []string{"", config.Finney, config.Test, config.Demo} {
+		dir := cfg.Dir()
+		if name != "" {
+			dir = filepath.Join(cfg.DataDir, name)
+		}
+		c, err := control.Find(dir)
+		if errors.Is(err, control.ErrNoNode) {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		ctx, cancel := context.WithTimeout(cmd.Context(), dialAndAnswer)
+		defer cancel()
+		s, err := c.Status(ctx)
+		if err != nil {
+			return err
+		}
+		return a.showStatus(s)
+	}
+	program := a.called()
+	fmt.Fprintf(a.stdout, `No node runs in %s. To start one:
+
+  %s run --network demo     try it: a small chain in this process
+  %s run                    join finney, the main network
+
+%s --help lists everything else.
+`, cfg.DataDir, program, program, program)
+	return nil
+}

@@ -1,0 +1,149 @@
+package main
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taolight/taolight/internal/control"
+	"github.com/taolight/taolight/verify/checkpoint"
+	"github.com/taolight/taolight/verify/fact"
+)
+
+func (a *app) verifyCommand() *cobra.Command {
+	var kind, network string
+	var names, inputs strings.Builder
+	for i, k := range fact.Kinds() {
+		if i > 0 {
+			names.WriteString(", ")
+		}
+		names.WriteString(k.Name)
+		fmt.Fprintf(&inputs, "\n  %s\n%s", k.Name, wrap(k.Input, "      "))
+	}
+	cmd := &cobra.Command{
+		Use:     "verify --kind KIND FILE…",
+		GroupID: "file",
+		Short:   "judge facts in files: no network, no data, no clock",
+		Long: `Judges each fact in the files by the rule of its kind, one line each. A file holds
+a JSON object, a list of them, or one after the other; - is stdin. Nothing but the
+arguments is read: no settings, no data directory, no network, no clock. Results
+that the input states are compared, and hex is taken with or without 0x.
+
+Kinds and their fields:
+` + inputs.String() + `
+Ends with 0 when all are proven, 3 when one failed, 7 when one is undecided, 1 when
+a file cannot be read.`,
+		Example: `  taolight verify --kind header headers.json
+  taolight get Timestamp.Now --json | taolight verify --kind proof -`,
+		RunE: a.do(func(cmd *cobra.Command, args []string) error {
+			if kind == "" {
+				return usage("verify: --kind is missing").WithHint("it is one of %s", names.String())
+			}
+			if err := fact.CheckKind(kind); err != nil {
+				return usage("verify: %w", err)
+			}
+			if len(args) == 0 {
+				return usage("verify: no file given").WithHint("- reads stdin")
+			}
+			if network != "" {
+				if _, err := checkpoint.ByName(network); err != nil {
+					return usage("--network: %w", err)
+				}
+			}
+			return a.verify(kind, network, args)
+		}),
+	}
+	cmd.Flags().StringVar(&kind, "kind", "", "kind of fact: "+names.String())
+	cmd.Flags().StringVar(&network, "network", "", "network of facts that name none (default finney)")
+	a.jsonFlag(cmd)
+	return cmd
+}
+
+// verify judges the facts of all files. The worst outcome is the end: a failed proof, then a file that
+// could not be read, then what is undecided.
+func (a *app) verify(kind, network string, files []string) error {
+	worst := fact.OK
+	unread := false
+	for _, name := range files {
+		b, err := a.readFacts(name)
+		if err != nil {
+			a.complain(err)
+			unread = true
+			continue
+		}
+		facts, err := fact.Split(b)
+		if err != nil {
+			// What cannot be read as facts proves none.
+			facts = nil
+			v := fact.Verdict{Kind: kind, Outcome: fact.Failed, Reason: "input: " + printable(err.Error()), Err: err}
+			if err := a.printVerdict(name, 0, &v, len(files)); err != nil {
+				return err
+			}
+			worst = fact.Worse(worst, v.Outcome)
+		}
+		for i, f := range facts {
+			v := fact.Check(kind, f, fact.Options{Network: network})
+			if err := a.printVerdict(name, i+1, &v, len(files)); err != nil {
+				return err
+			}
+			worst = fact.Worse(worst, v.Outcome)
+		}
+	}
+	switch {
+	case worst == fact.Failed:
+		return quiet(control.Unproven)
+	case unread:
+		return quiet(control.Failure)
+	case worst == fact.Undecided:
+		return quiet(control.Undecided)
+	}
+	return nil
+}
+
+// readFacts reads a file, or stdin.
+func (a *app) readFacts(name string) ([]byte, error) {
+	if name != "-" {
+		b, err := readBounded(name, fact.MaxInput)
+		var p *fs.PathError
+		if errors.As(err, &p) && errors.Is(err, os.ErrNotExist) {
+			err = fmt.Errorf("%s: no such file", name)
+		}
+		return b, err
+	}
+	b, err := io.ReadAll(io.LimitReader(a.stdin, fact.MaxInput+1))
+	if err == nil && len(b) > fact.MaxInput {
+		err = fmt.Errorf("stdin: more than %d bytes", fact.MaxInput)
+	}
+	return b, err
+}
+
+func (a *app) printVerdict(file string, n int, v *fact.Verdict, files int) error {
+	if !a.json {
+		if files > 1 {
+			fmt.Fprintf(a.stdout, "%s: ", printable(file))
+		}
+		_, err := fmt.Fprintln(a.stdout, v.String())
+		return err
+	}
+	// The verdict's own members follow ours, in their order.
+	own, err := json.Marshal(struct {
+		Schema int    `json:"schema"`
+		File   string `json:"file"`
+		Fact   int    `json:"fact"` // counted from 1; 0 if the file as a whole is meant
+	}{1, file, n})
+	if err != nil {
+		return err
+	}
+	rest, err := json.Marshal(v)
+	if err != nil {
+		return err
+	}
+	_, err = fmt.Fprintf(a.stdout, "%s,%s\n", own[:len(own)-1], rest[1:])
+	return err
+}

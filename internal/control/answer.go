@@ -1,0 +1,217 @@
+package control
+
+import (
+	"context"
+	"io"
+	"time"
+
+	"github.com/taolight/taolight/lightclient"
+	"github.com/taolight/taolight/verify/checkpoint"
+)
+
+// The questions, by the name of their method.
+const (
+	methodStatus = "status"
+	methodPeers  = "peers"
+	methodHead   = "head"
+	methodRead   = "read"
+	methodRoot   = "root"
+	methodExport = "export"
+	methodCheck  = "check"
+	methodBackup = "backup"
+)
+
+// Schema is the version of the answers' JSON form: fields are added, never renamed.
+const Schema = 1
+
+// An Answerer answers questions about one node: Local in its own process, Client from another one.
+type Answerer interface {
+	Status(ctx context.Context) (*Status, error)
+	Peers(ctx context.Context) (*Peers, error)
+	Head(ctx context.Context) (*Head, error)
+	Read(ctx context.Context, keys [][]byte) (*Reading, error)
+	// Export returns the finalized head as a checkpoint file.
+	Export(ctx context.Context) ([]byte, error)
+	// Check looks at the store's files; with readAll at every record in them.
+	Check(ctx context.Context, readAll bool) (*Report, error)
+	// Backup writes a copy of the store, as storage.Restore reads it.
+	Backup(ctx context.Context, w io.Writer) error
+}
+
+// Status is what `status --json` prints.
+type Status struct {
+	lightclient.Status
+	Joined  bool   `json:"joined_for_this_question"` // no node ran: one was started to answer
+	Root    string `json:"checkpoint_from"`          // who brought the checkpoint, in words
+	DataDir string `json:"data_dir"`
+	PID     int    `json:"pid"`
+	Disk    *Disk  `json:"disk"` // null: nothing is kept
+}
+
+// Disk is how much the store has written since the start, and holds.
+type Disk struct {
+	FileBytes    int64  `json:"file_bytes"`
+	BytesWritten uint64 `json:"written_bytes"`
+	Syncs        uint64 `json:"syncs"`
+	Commits      uint64 `json:"commits"`
+	Pending      int    `json:"pending_records"`
+}
+
+// Peers is what `peers --json` prints.
+type Peers struct {
+	Schema  int                      `json:"schema"`
+	Network string                   `json:"network"`
+	Demo    bool                     `json:"demo"`
+	Joined  bool                     `json:"joined_for_this_question"`
+	Open    []lightclient.PeerStatus `json:"peers"`
+	Banned  []lightclient.BanStatus  `json:"banned"`
+}
+
+// Head is what `head --json` prints: the finalized block, and how it was proven.
+type Head struct {
+	Schema         int                      `json:"schema"`
+	Network        string                   `json:"network"`
+	Demo           bool                     `json:"demo"`
+	Joined         bool                     `json:"joined_for_this_question"`
+	Number         uint32                   `json:"number"`
+	Hash           string                   `json:"hash"`
+	Trust          string                   `json:"trust"` // "finalized", or "checkpoint" while nothing newer is proven
+	ParentHash     string                   `json:"parent_hash"`
+	StateRoot      string                   `json:"state_root"`
+	ExtrinsicsRoot string                   `json:"extrinsics_root"`
+	Slot           uint64                   `json:"slot,omitempty"`
+	Time           *time.Time               `json:"time,omitempty"` // of the slot's start, as the chain counts
+	Age            float64                  `json:"age_seconds"`    // since the head last moved here, by a clock of our own
+	SetID          uint64                   `json:"set_id"`         // of the set that finalizes the next block
+	Voters         int                      `json:"authorities"`
+	Round          uint64                   `json:"round,omitempty"`
+	Signers        int                      `json:"signers,omitempty"`
+	Stale          bool                     `json:"stale"`
+	State          string                   `json:"state"` // as in Status
+	Header         string                   `json:"header_scale"`
+	Best           *lightclient.BlockStatus `json:"best"`
+	Health         []lightclient.Warning    `json:"health"`
+}
+
+// Reading is storage at a finalized block. Keys and proof have the names that `verify --kind proof`
+// reads.
+type Reading struct {
+	Schema    int      `json:"schema"`
+	Network   string   `json:"network"`
+	Demo      bool     `json:"demo"`
+	Joined    bool     `json:"joined_for_this_question"`
+	Number    uint32   `json:"number"`
+	Hash      string   `json:"hash"`
+	Trust     string   `json:"trust"` // "finalized"
+	StateRoot string   `json:"state_root"`
+	Peers     int      `json:"peers"` // that gave nodes of the proof
+	Values    []Value  `json:"values"`
+	Keys      []string `json:"keys"`
+	Proof     []string `json:"proof"` // minimal: no node that these keys do not need
+}
+
+// Value is what a proof says of one key.
+type Value struct {
+	Item    string `json:"item,omitempty"`
+	Key     string `json:"key"`
+	Outcome string `json:"outcome"`         // "present", "absent", "incomplete"
+	Value   string `json:"value,omitempty"` // hex, if present; an empty value is "0x"
+	Decoded any    `json:"decoded,omitempty"`
+}
+
+// Root is the checkpoint that a node started from.
+type Root struct {
+	Checkpoint *checkpoint.Checkpoint `json:"checkpoint"`
+	From       string                 `json:"from"` // who brought it, in words
+	Demo       bool                   `json:"demo"`
+}
+
+// Report is what `check --json` prints.
+type Report struct {
+	Schema    int            `json:"schema"`
+	Network   string         `json:"network"`
+	Demo      bool           `json:"demo"`
+	Dir       string         `json:"data_dir"`
+	Running   bool           `json:"running"` // a node has it open
+	ReadAll   bool           `json:"read_all"`
+	OK        bool           `json:"ok"`
+	Head      uint32         `json:"head"`
+	HeadHash  string         `json:"head_hash,omitempty"`
+	Slots     []string       `json:"slots"`
+	Unclean   bool           `json:"unclean"`
+	FileBytes int64          `json:"file_bytes"`
+	Records   map[string]int `json:"records,omitempty"`
+	Problems  []Problem      `json:"problems"`
+	More      int            `json:"more_problems,omitempty"`
+}
+
+// Problem is one finding of a check.
+type Problem struct {
+	Place string `json:"place"`
+	Text  string `json:"text"`
+}
+
+type readParams struct {
+	Keys []string `json:"keys"`
+}
+
+type checkParams struct {
+	ReadAll bool `json:"read_all"`
+}
+
+type exportResult struct {
+	File string `json:"file"`
+}
+
+// Status asks the other process.
+func (c *Client) Status(ctx context.Context) (*Status, error) {
+	return call[Status](ctx, c, methodStatus, nil)
+}
+
+// Peers asks the other process.
+func (c *Client) Peers(ctx context.Context) (*Peers, error) {
+	return call[Peers](ctx, c, methodPeers, nil)
+}
+
+// Head asks the other process.
+func (c *Client) Head(ctx context.Context) (*Head, error) { return call[Head](ctx, c, methodHead, nil) }
+
+// Read asks the other process.
+func (c *Client) Read(ctx context.Context, keys [][]byte) (*Reading, error) {
+	p := readParams{Keys: make([]string, len(keys))}
+	for i, k := range keys {
+		p.Keys[i] = hexText(k)
+	}
+	return call[Reading](ctx, c, methodRead, p)
+}
+
+// Root asks the other process.
+func (c *Client) Root(ctx context.Context) (*Root, error) { return call[Root](ctx, c, methodRoot, nil) }
+
+// Export asks the other process.
+func (c *Client) Export(ctx context.Context) ([]byte, error) {
+	r, err := call[exportResult](ctx, c, methodExport, nil)
+	if err != nil {
+		return nil, err
+	}
+	return []byte(r.File), nil
+}
+
+// Check asks the other process.
+func (c *Client) Check(ctx context.Context, readAll bool) (*Report, error) {
+	return call[Report](ctx, c, methodCheck, checkParams{readAll})
+}
+
+// Backup asks the other process. What is written to w is not checked here: a cut is found by reading
+// the copy.
+func (c *Client) Backup(ctx context.Context, w io.Writer) error {
+	return c.Stream(ctx, methodBackup, nil, w)
+}
+
+func call[T any](ctx context.Context, c *Client, method string, params any) (*T, error) {
+	v := new(T)
+	if err := c.Call(ctx, method, params, v); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
