@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 )
 
@@ -18,6 +19,7 @@ var direct = map[string]string{
 	"github.com/multiformats/go-multiaddr":    "the form in which peers' addresses travel (MIT)",
 	"github.com/oasisprotocol/curve25519-voi": "sr25519 at half the usual library's time, ed25519 by ZIP-215 and in batches (BSD-3-Clause)",
 	"github.com/rogpeppe/go-internal":         "tests only: scripts that run the binary (BSD-3-Clause)",
+	"github.com/spf13/pflag":                  "cobra's flags, to make them from the table of settings (BSD-3-Clause)",
 	"github.com/spf13/cobra":                  "commands, help and shell completion without switching off the linker's pruning (Apache-2.0)",
 	"go.etcd.io/bbolt":                        "one file that survives a power cut at any write (MIT)",
 	"golang.org/x/crypto":                     "blake2b (BSD-3-Clause)",
@@ -63,8 +65,23 @@ func readGoMod(t *testing.T) goMod {
 
 func TestModules(t *testing.T) {
 	m := readGoMod(t)
+	imported := map[string]bool{}
+	for _, s := range allSources(t) {
+		for _, i := range s.File.Imports {
+			imported[strings.Trim(i.Path.Value, `"`)] = true
+		}
+	}
 	seen := map[string]bool{}
 	for _, r := range m.Require {
+		var by string
+		for path := range imported {
+			if under(path, r.Path) {
+				by = path
+			}
+		}
+		if r.Indirect == (by != "") {
+			t.Errorf("%s: marked indirect: %v, imported: %q; run go mod tidy", r.Path, r.Indirect, by)
+		}
 		if r.Indirect {
 			continue
 		}

@@ -89,12 +89,6 @@ func allSources(t *testing.T) []source {
 	return all
 }
 
-// exists reports whether a folder of the repository holds a program.
-func exists(dir string) bool {
-	files, err := filepath.Glob(filepath.Join(root, dir, "*.go"))
-	return err == nil && len(files) > 0
-}
-
 // A graph tells what each package imports, tests left out.
 type graph map[string][]string
 
