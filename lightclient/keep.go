@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/checkpoint"
@@ -164,6 +165,22 @@ func (n *Node) savePeers() {
 	for _, id := range ids {
 		n.keep(n.cfg.Store.PutPeer(id, unsaved[id]))
 	}
+}
+
+// savePeersEvery is how often changed contacts are handed to the store, which writes them when it next
+// commits.
+const savePeersEvery = 10 * time.Minute
+
+// stepStore gives the store its time. A clock that steps back is no reason to wait.
+func (n *Node) stepStore(now time.Time) {
+	if n.cfg.Store == nil {
+		return
+	}
+	if since := now.Sub(n.peersSaved); since > savePeersEvery || since < 0 {
+		n.savePeers()
+		n.peersSaved = now
+	}
+	n.keep(n.cfg.Store.Tick(now))
 }
 
 // keepEvidence stores a conflict: a restart must not forget it.

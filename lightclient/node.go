@@ -27,7 +27,7 @@ import (
 type Store interface {
 	Head() (data []byte, ok bool)
 	WriteHead(number uint32, hash verify.Hash, data []byte) error
-	RejectHead(reason error) error // the stored head cannot be proven: a lower one may follow
+	RejectHead(reason error) error    // the stored head cannot be proven: a lower one may follow
 	AuthoritySets() ([][]byte, error) // each as given to PutAuthoritySet, ascending by id
 	PutAuthoritySet(id uint64, record []byte) error
 	PutHeader(number uint32, hash verify.Hash, header []byte) error
@@ -97,6 +97,7 @@ type Node struct {
 	fragments   int  // set changes proven since the checkpoint, restored or warped
 	restored    uint32
 	finalMove   time.Time // when the finalized head last moved; monotonic
+	peersSaved  time.Time
 	startedMono time.Time
 	healthAt    time.Time
 	health      map[string]bool
@@ -334,9 +335,7 @@ func (n *Node) loop(ctx context.Context) error {
 		}
 		n.stepPeers(ctx, now)
 		n.stepHealth(now)
-		if n.cfg.Store != nil {
-			n.keep(n.cfg.Store.Tick(now))
-		}
+		n.stepStore(now)
 		// One timer for all, on whole seconds: what falls due together wakes the board once.
 		wait := max(wake.Sub(now), 0)
 		if nanos := time.Duration(now.Nanosecond()); wait >= time.Second {

@@ -229,10 +229,18 @@ func (n *Node) warnings(s *Status) []Warning {
 	switch {
 	case s.Peers.Open == 0:
 		tried := strings.Join(n.book.Errors(), "; ")
-		if tried == "" {
-			tried = "no address was tried yet"
+		banned := n.book.Banned(n.cfg.Now())
+		switch {
+		case tried == "" && len(banned) > 0:
+			tried = fmt.Sprintf("%d banned, the first for: %s", len(banned), banned[0].BanReason)
+		case tried == "" && n.book.Len() == 0:
+			tried = "no address is known"
+		case tried == "":
+			tried = "none of the known addresses was tried yet"
+		default:
+			tried = "tried " + tried
 		}
-		add("no-peers", "error", "no peer to ask; tried "+tried,
+		add("no-peers", "error", "no peer to ask: "+tried,
 			"check the link to the internet, or name a peer with --peer /ip4/ADDRESS/tcp/30333/ws/p2p/12D3Koo…")
 	case n.sync.warp.unproven != nil:
 		add("checkpoint-unlinked", "error", "peers' finality cannot be proven from the checkpoint: "+n.sync.warp.unproven.Error(),
