@@ -11,6 +11,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime/debug"
+	"syscall"
 	"time"
 
 	bolt "go.etcd.io/bbolt"
@@ -217,8 +218,11 @@ func openBolt(path string, maxBytes int64, readOnly bool) (*database, error) {
 			d.abandon()
 			return nil, fmt.Errorf("%s: %w: %v", databaseName, ErrDamaged, err)
 		}
-		if errors.Is(err, bolterrors.ErrTimeout) {
+		switch {
+		case errors.Is(err, bolterrors.ErrTimeout):
 			err = ErrLocked
+		case !errors.As(err, new(syscall.Errno)): // bbolt's own opinion, not the operating system's
+			err = fmt.Errorf("%w: %w", ErrDamaged, err)
 		}
 		return nil, fmt.Errorf("%s: %w", databaseName, err)
 	}

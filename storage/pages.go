@@ -32,6 +32,7 @@ const (
 
 // boltMeta is one of the two meta pages; txid decides between them.
 type boltMeta struct {
+	pageSize                    uint32
 	root, freelist, pages, txid uint64
 }
 
@@ -99,6 +100,17 @@ func (w *pageWalker) chooseMeta() error {
 			return w.bad(i, "%v", err)
 		}
 		m, ok := decodeMeta(b[:])
+		if ok && m.pageSize != pageSize {
+			return w.bad(i, "pages of %d bytes", m.pageSize)
+		}
+		if i == 0 && !ok {
+			// bbolt then looks for the second meta page wherever one would be for some page size.
+			for off := 1024; off < pageSize; off *= 2 {
+				if binary.LittleEndian.Uint32(b[off+pageHeader:]) == boltMagic {
+					return w.bad(i, "another meta page at byte %d", off)
+				}
+			}
+		}
 		if !ok || binary.LittleEndian.Uint64(b[:]) != i || binary.LittleEndian.Uint16(b[8:]) != metaPage {
 			w.out.brokenMeta = true
 			if ok {
@@ -120,15 +132,17 @@ func (w *pageWalker) chooseMeta() error {
 	return nil
 }
 
+// decodeMeta reads a meta page; false is what bbolt would not use either.
 func decodeMeta(page []byte) (boltMeta, bool) {
 	b := page[pageHeader:]
 	h := fnv.New64a()
 	h.Write(b[:56])
 	if binary.LittleEndian.Uint32(b) != boltMagic || binary.LittleEndian.Uint32(b[4:]) != boltVersion ||
-		binary.LittleEndian.Uint32(b[8:]) != pageSize || h.Sum64() != binary.LittleEndian.Uint64(b[56:]) {
+		h.Sum64() != binary.LittleEndian.Uint64(b[56:]) {
 		return boltMeta{}, false
 	}
 	return boltMeta{
+		pageSize: binary.LittleEndian.Uint32(b[8:]),
 		root:     binary.LittleEndian.Uint64(b[16:]),
 		freelist: binary.LittleEndian.Uint64(b[32:]),
 		pages:    binary.LittleEndian.Uint64(b[40:]),
@@ -203,8 +217,10 @@ func (w *pageWalker) freelist() error {
 	return nil
 }
 
-// page checks the tree under a page whose keys must lie in [low, high); nil is no bound. bucket is empty in the root
-// tree, whose records are the buckets.
+// page checks the tree under a page whose first key must be low and whose keys must be less than high; nil is no bound.
+// That the first key is the one its parent states, and not just none below it, matters: bbolt finds the entry to
+// change in the parent by it, and otherwise leaves a second one behind. bucket is empty in the root tree, whose records
+// are the buckets.
 func (w *pageWalker) page(id uint64, low, high []byte, bucket string) error {
 	if w.depth++; w.depth > maxDepth {
 		return w.bad(id, "deeper than %d", maxDepth)
@@ -253,6 +269,9 @@ func (w *pageWalker) page(id uint64, low, high []byte, bucket string) error {
 }
 
 func (w *pageWalker) leaf(id uint64, b []byte, count int, low, high []byte, bucket string) error {
+	if count == 0 && low != nil {
+		return w.bad(id, "empty under a branch")
+	}
 	keys := make([][]byte, count)
 	for i := range count {
 		off := pageHeader + i*pageElement
@@ -328,10 +347,13 @@ func cut(b []byte, count, off int, pos, n uint32) ([]byte, bool) {
 	return b[from:to:to], true
 }
 
-// ordered reports whether keys[i] follows keys[i-1] and lies in [low, high).
+// ordered reports whether keys[i] follows keys[i-1], is low if it is the first, and is less than high.
 func ordered(keys [][]byte, i int, low, high []byte) bool {
-	if i > 0 && bytes.Compare(keys[i-1], keys[i]) >= 0 {
+	switch {
+	case i > 0 && bytes.Compare(keys[i-1], keys[i]) >= 0:
+		return false
+	case i == 0 && low != nil && !bytes.Equal(keys[0], low):
 		return false
 	}
-	return bytes.Compare(keys[i], low) >= 0 && (high == nil || bytes.Compare(keys[i], high) < 0)
+	return high == nil || bytes.Compare(keys[i], high) < 0
 }

@@ -28,7 +28,7 @@ type Recovery struct {
 	Dir           string
 	Created       bool    // there was no store before
 	Unclean       bool    // the last run did not end with Close
-	TornHead      bool    // one of the two head slots was damaged; the other one counts
+	TornHead      bool    // one of the two head slots was damaged; the other one counts, if it holds a head
 	Moved         []Moved // damaged files; new ones were made
 	Dropped       int     // records with a wrong checksum
 	Migrated      bool    // from schema MigratedFrom
@@ -47,7 +47,7 @@ func (r *Recovery) Lines() []string {
 		add("last run did not end cleanly (%d of %d starts)", r.UncleanStarts, r.Starts)
 	}
 	if r.TornHead {
-		add("one head slot was torn; the other one is used")
+		add("the last head was not written in full; the one before it is used")
 	}
 	for _, m := range r.Moved {
 		if m.To == "" {
@@ -191,8 +191,8 @@ func (s *Store) attachSlots(im *slotsImage, readErr error, rec *Recovery) error 
 				s.head, s.hasHead = keep.head, true
 			}
 			s.written = keep.head.Number
-			rec.TornHead = im.states[1-im.best] == slotDamaged
 		}
+		rec.TornHead = im.damage() == nil && (im.states[0] == slotDamaged || im.states[1] == slotDamaged)
 		s.mark = im.mark
 		rec.Unclean = im.best >= 0 && !im.marked || im.marked && !im.mark.clean
 	}

@@ -243,17 +243,17 @@ func decodeSlots(b []byte, genesis verify.Hash) (slotsImage, error) {
 	return im, nil
 }
 
-// damage returns why the file must be made anew, nil if it need not: one torn slot beside a valid one is what a power
-// cut leaves, and the next write mends it.
+// damage returns why the file must be made anew, nil if it need not: one torn slot beside a valid or, before the second
+// write ever, a blank one is what a power cut leaves. The next write mends it.
 func (im *slotsImage) damage() error {
 	switch {
 	case im.size != slotsSize:
 		return fmt.Errorf("%w: head.slots has %d bytes instead of %d", ErrDamaged, im.size, slotsSize)
 	case im.best >= 0:
 		return nil
-	case im.states[0] == slotDamaged:
+	case im.states[0] == slotDamaged && (im.states[1] == slotDamaged || !im.marked):
 		return im.faults[0]
-	case im.states[1] == slotDamaged:
+	case im.states[1] == slotDamaged && !im.marked:
 		return im.faults[1]
 	}
 	return nil
