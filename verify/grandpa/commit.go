@@ -43,13 +43,8 @@ func checkVotes(c *Commit, set *AuthoritySet) error {
 		if v.votes == 1 {
 			weight += v.weight
 		}
-		switch {
-		case p.TargetNumber < c.TargetNumber:
-			return fmt.Errorf("precommit %d: %w: block %d is below the commit's %d", i, ErrTarget, p.TargetNumber, c.TargetNumber)
-		case p.TargetNumber == c.TargetNumber && p.TargetHash != c.TargetHash:
-			return fmt.Errorf("precommit %d: %w: another block %d", i, ErrTarget, p.TargetNumber)
-		case p.TargetNumber-c.TargetNumber > MaxAncestry:
-			return fmt.Errorf("precommit %d: %w: %d blocks above the commit's, at most %d allowed", i, ErrAncestry, p.TargetNumber-c.TargetNumber, MaxAncestry)
+		if err := c.checkTarget(i); err != nil {
+			return err
 		}
 	}
 	if need := set.Threshold(); weight < need {
@@ -58,10 +53,23 @@ func checkVotes(c *Commit, set *AuthoritySet) error {
 	return nil
 }
 
+// checkTarget checks that precommit i is for a block at the commit's height or above it, within
+// reach of a walk.
+func (c *Commit) checkTarget(i int) error {
+	n := c.Precommits[i].TargetNumber
+	if n < c.TargetNumber {
+		return fmt.Errorf("precommit %d: %w: block %d is below the commit's %d", i, ErrTarget, n, c.TargetNumber)
+	}
+	if n-c.TargetNumber > MaxAncestry {
+		return fmt.Errorf("precommit %d: %w: %d blocks above the commit's, at most %d allowed", i, ErrAncestry, n-c.TargetNumber, MaxAncestry)
+	}
+	return nil
+}
+
 // walk follows each precommit's target down to the commit's, and returns each header on the way
-// once. Numbers fall by one at each step, so that it ends whatever header returns, and a header
-// that was passed before is not followed again, so that all walks together take at most one step
-// for each header and one for each precommit.
+// once. The targets must pass checkTarget. Numbers fall by one at each step, so that it ends whatever
+// header returns; and a header that was passed before is not followed again, so that all walks
+// together take at most one step for each header and one for each precommit.
 func walk(c *Commit, header func(verify.Hash) *verify.Header) ([]*verify.Header, error) {
 	var path []*verify.Header
 	numbers := make(map[verify.Hash]uint32)
@@ -187,8 +195,8 @@ func (m *CommitMessage) verify(set *AuthoritySet, header func(verify.Hash) *veri
 func (m *CommitMessage) Justification(header func(verify.Hash) *verify.Header) (*Justification, error) {
 	c := &m.Commit
 	for i := range c.Precommits {
-		if n := c.Precommits[i].TargetNumber; n < c.TargetNumber || n-c.TargetNumber > MaxAncestry {
-			return nil, fmt.Errorf("commit: precommit %d: %w: block %d for a commit of %d", i, ErrTarget, n, c.TargetNumber)
+		if err := c.checkTarget(i); err != nil {
+			return nil, fmt.Errorf("commit: %w", err)
 		}
 	}
 	path, err := walk(c, checkedLookup(header))

@@ -43,7 +43,7 @@ func TestCommitMessage(t *testing.T) {
 	}{
 		{name: "votes for the target need no headers", m: message(exact)},
 		{name: "votes above, headers held", m: message(spread), header: lookup(up...)},
-		{name: "votes above, more headers held", m: message(spread), header: lookup(join2(up, aside, []*verify.Header{target})...)},
+		{name: "votes above, more headers held", m: message(spread), header: lookup(joinHeaders(up, aside, []*verify.Header{target})...)},
 		{name: "votes above, none held", m: message(spread), want: ErrAncestry, place: "precommit 7: "},
 		{name: "votes above, one missing", m: message(spread), header: lookup(up[0], up[2]), want: ErrAncestry, place: "block 102"},
 		{name: "empty", m: message(nil), want: ErrThreshold},
@@ -101,12 +101,12 @@ func TestCommitMessage(t *testing.T) {
 		t.Errorf("vote below the target: %v", err)
 	}
 	far := message(append(slices.Clone(exact), all[14].sign(verify.Hash{1}, 100+MaxAncestry+1, round, id)))
-	if _, err := far.Justification(func(verify.Hash) *verify.Header { t.Error("asked"); return nil }); !errors.Is(err, ErrTarget) {
+	if _, err := far.Justification(func(verify.Hash) *verify.Header { t.Error("asked"); return nil }); !errors.Is(err, ErrAncestry) {
 		t.Errorf("vote far above the target: %v", err)
 	}
 }
 
-func join2(lists ...[]*verify.Header) (all []*verify.Header) {
+func joinHeaders(lists ...[]*verify.Header) (all []*verify.Header) {
 	for _, l := range lists {
 		all = append(all, l...)
 	}

@@ -74,8 +74,8 @@ func TestJustification(t *testing.T) {
 	fork := blocks(target, 1, 2)
 	aside := blocks(parent, 2, 2)
 
-	for_ := func(list []voter, h *verify.Header) []Precommit { return ballot(list, h, round, id) }
-	good := for_(all[:14], target)
+	votesOf := func(list []voter, h *verify.Header) []Precommit { return ballot(list, h, round, id) }
+	good := votesOf(all[:14], target)
 	with := func(i int, change func(p *Precommit)) []Precommit {
 		votes := slices.Clone(good)
 		change(&votes[i])
@@ -99,24 +99,24 @@ func TestJustification(t *testing.T) {
 	}{
 		// Threshold.
 		{name: "14 of 20", j: justify(target, round, good)},
-		{name: "20 of 20", j: justify(target, round, for_(all, target))},
-		{name: "another 14 of 20", j: justify(target, round, for_(all[6:], target))},
-		{name: "13 of 20", j: justify(target, round, for_(all[:13], target)), want: ErrThreshold, place: "weight 13 of 20, need 14"},
+		{name: "20 of 20", j: justify(target, round, votesOf(all, target))},
+		{name: "another 14 of 20", j: justify(target, round, votesOf(all[6:], target))},
+		{name: "13 of 20", j: justify(target, round, votesOf(all[:13], target)), want: ErrThreshold, place: "weight 13 of 20, need 14"},
 		{name: "none", j: justify(target, round, nil), want: ErrThreshold},
-		{name: "5 of 6", j: justify(target, round, for_(all[:5], target)), set: setOf(id, all[:6])},
-		{name: "4 of 6", j: justify(target, round, for_(all[:4], target)), set: setOf(id, all[:6]), want: ErrThreshold},
-		{name: "3 of 4", j: justify(target, round, for_(all[:3], target)), set: setOf(id, all[:4])},
-		{name: "2 of 3", j: justify(target, round, for_(all[:2], target)), set: setOf(id, all[:3]), want: ErrThreshold},
-		{name: "1 of 1", j: justify(target, round, for_(all[:1], target)), set: setOf(id, all[:1])},
+		{name: "5 of 6", j: justify(target, round, votesOf(all[:5], target)), set: setOf(id, all[:6])},
+		{name: "4 of 6", j: justify(target, round, votesOf(all[:4], target)), set: setOf(id, all[:6]), want: ErrThreshold},
+		{name: "3 of 4", j: justify(target, round, votesOf(all[:3], target)), set: setOf(id, all[:4])},
+		{name: "2 of 3", j: justify(target, round, votesOf(all[:2], target)), set: setOf(id, all[:3]), want: ErrThreshold},
+		{name: "1 of 1", j: justify(target, round, votesOf(all[:1], target)), set: setOf(id, all[:1])},
 
 		// Weights: it is not heads that count. 10+1+1+1 = 13, of which 9 are needed.
-		{name: "one heavy voter", j: justify(target, round, for_(all[:1], target)), set: weighted(set, 10, 1, 1, 1)},
-		{name: "three light voters", j: justify(target, round, for_(all[1:4], target)), set: weighted(set, 10, 1, 1, 1), want: ErrThreshold, place: "weight 3 of 13, need 9"},
-		{name: "8 of 12", j: justify(target, round, for_(all[:2], target)), set: weighted(set, 4, 4, 4), want: ErrThreshold},
-		{name: "9 of 13", j: justify(target, round, for_(all[:2], target)), set: weighted(set, 4, 5, 4)},
-		{name: "largest weight", j: justify(target, round, for_(all[:1], target)), set: weighted(set, math.MaxUint64)},
-		{name: "largest weight, just enough", j: justify(target, round, for_(all[:1], target)), set: weighted(set, math.MaxUint64/3*2+1, math.MaxUint64/3-1)},
-		{name: "largest weight, just too little", j: justify(target, round, for_(all[:1], target)), set: weighted(set, math.MaxUint64/3*2, math.MaxUint64/3), want: ErrThreshold},
+		{name: "one heavy voter", j: justify(target, round, votesOf(all[:1], target)), set: weighted(set, 10, 1, 1, 1)},
+		{name: "three light voters", j: justify(target, round, votesOf(all[1:4], target)), set: weighted(set, 10, 1, 1, 1), want: ErrThreshold, place: "weight 3 of 13, need 9"},
+		{name: "8 of 12", j: justify(target, round, votesOf(all[:2], target)), set: weighted(set, 4, 4, 4), want: ErrThreshold},
+		{name: "9 of 13", j: justify(target, round, votesOf(all[:2], target)), set: weighted(set, 4, 5, 4)},
+		{name: "largest weight", j: justify(target, round, votesOf(all[:1], target)), set: weighted(set, math.MaxUint64)},
+		{name: "largest weight, just enough", j: justify(target, round, votesOf(all[:1], target)), set: weighted(set, math.MaxUint64/3*2+1, math.MaxUint64/3-1)},
+		{name: "largest weight, just too little", j: justify(target, round, votesOf(all[:1], target)), set: weighted(set, math.MaxUint64/3*2, math.MaxUint64/3), want: ErrThreshold},
 
 		// The set itself.
 		{name: "empty set", j: justify(target, round, nil), set: &AuthoritySet{ID: id}, want: ErrAuthorities},
@@ -127,18 +127,18 @@ func TestJustification(t *testing.T) {
 		// Signers.
 		{name: "signer not in the set", j: justify(target, round, append(slices.Clone(good), strangers[0].vote(target, round, id))), want: ErrSigner, place: "precommit 14: " + strangers[0].id.String() + ": signer not in the set 6"},
 		{name: "signer not in the set, first", j: justify(target, round, append([]Precommit{strangers[1].vote(target, round, id)}, good...)), want: ErrSigner, place: "precommit 0: "},
-		{name: "all strangers", j: justify(target, round, for_(voters("stranger", 20), target)), want: ErrSigner},
+		{name: "all strangers", j: justify(target, round, votesOf(voters("stranger", 20), target)), want: ErrSigner},
 
 		// Votes by one voter.
 		{name: "same vote twice", j: justify(target, round, append(slices.Clone(good), good[0]))},
 		{name: "same vote twice does not count twice", j: justify(target, round, append(slices.Clone(good[:13]), good[0])), want: ErrThreshold, place: "weight 13"},
 		{name: "same vote three times", j: justify(target, round, append(slices.Clone(good), good[0], good[0])), want: ErrEquivocation, place: "precommit 15"},
 		{name: "equivocation", j: justify(target, round, append(slices.Clone(good), all[0].vote(up[0], round, id)), up[0])},
-		{name: "equivocation on two forks", j: justify(target, round, join(for_(all[1:14], target), for_(all[:1], up[0]), for_(all[:1], fork[0])), up[0], fork[0])},
+		{name: "equivocation on two forks", j: justify(target, round, join(votesOf(all[1:14], target), votesOf(all[:1], up[0]), votesOf(all[:1], fork[0])), up[0], fork[0])},
 		{name: "equivocator counts once", j: justify(target, round, append(slices.Clone(good[:13]), all[0].vote(up[0], round, id)), up[0]), want: ErrThreshold, place: "weight 13"},
-		{name: "everybody equivocates", j: justify(target, round, join(for_(all, target), for_(all, up[0])), up[0])},
-		{name: "three votes by one voter", j: justify(target, round, join(good, for_(all[:1], up[0]), for_(all[:1], up[1])), up[0], up[1]), want: ErrEquivocation, place: "precommit 15: " + all[0].id.String()},
-		{name: "heavy equivocator counts once", j: justify(target, round, join(for_(all[:1], target), for_(all[:1], up[0])), up[0]), set: weighted(set, 5, 5), want: ErrThreshold, place: "weight 5 of 10"},
+		{name: "everybody equivocates", j: justify(target, round, join(votesOf(all, target), votesOf(all, up[0])), up[0])},
+		{name: "three votes by one voter", j: justify(target, round, join(good, votesOf(all[:1], up[0]), votesOf(all[:1], up[1])), up[0], up[1]), want: ErrEquivocation, place: "precommit 15: " + all[0].id.String()},
+		{name: "heavy equivocator counts once", j: justify(target, round, join(votesOf(all[:1], target), votesOf(all[:1], up[0])), up[0]), set: weighted(set, 5, 5), want: ErrThreshold, place: "weight 5 of 10"},
 		{name: "10,000 precommits", j: justify(target, round, many), want: ErrEquivocation, place: "10000 precommits of 20"},
 
 		// Signatures. Each is over the target, the number, the round and the set id.
@@ -156,7 +156,7 @@ func TestJustification(t *testing.T) {
 			return v
 		}()), want: ErrSignature, place: "precommit 2: "},
 		{name: "prevote", j: justify(target, round, with(5, func(p *Precommit) { p.Signature = prevote })), want: ErrSignature, place: "precommit 5: "},
-		{name: "one bad signature among more than enough", j: justify(target, round, append(for_(all[:19], target), Precommit{target.Hash(), target.Number, [64]byte{}, all[19].id})), want: ErrSignature, place: "precommit 19: "},
+		{name: "one bad signature among more than enough", j: justify(target, round, append(votesOf(all[:19], target), Precommit{target.Hash(), target.Number, [64]byte{}, all[19].id})), want: ErrSignature, place: "precommit 19: "},
 		{name: "round before", j: justify(target, round-1, good), want: ErrSignature, place: "round 76"},
 		{name: "round after", j: justify(target, round+1, good), want: ErrSignature},
 		{name: "set before", j: justify(target, round, good), set: setOf(id-1, all), want: ErrSignature, place: "set 5"},
@@ -167,34 +167,34 @@ func TestJustification(t *testing.T) {
 		{name: "signed for another number", j: justify(target, round, with(5, func(p *Precommit) { p.Signature = all[5].sign(target.Hash(), 101, round, id).Signature })), want: ErrSignature, place: "precommit 5: "},
 
 		// Targets.
-		{name: "votes above the target", j: justify(target, round, join(for_(all[:5], target), for_(all[5:10], up[0]), for_(all[10:14], up[3])), up...)},
-		{name: "all votes above the target", j: justify(target, round, for_(all[:14], up[1]), up[0], up[1])},
-		{name: "votes on both forks above the target", j: justify(target, round, join(for_(all[:7], up[1]), for_(all[7:14], fork[1])), fork[1], up[0], up[1], fork[0])},
-		{name: "ancestry in another order", j: justify(target, round, for_(all[:14], up[3]), up[2], up[0], up[3], up[1])},
+		{name: "votes above the target", j: justify(target, round, join(votesOf(all[:5], target), votesOf(all[5:10], up[0]), votesOf(all[10:14], up[3])), up...)},
+		{name: "all votes above the target", j: justify(target, round, votesOf(all[:14], up[1]), up[0], up[1])},
+		{name: "votes on both forks above the target", j: justify(target, round, join(votesOf(all[:7], up[1]), votesOf(all[7:14], fork[1])), fork[1], up[0], up[1], fork[0])},
+		{name: "ancestry in another order", j: justify(target, round, votesOf(all[:14], up[3]), up[2], up[0], up[3], up[1])},
 		{name: "vote below the target", j: justify(target, round, append(slices.Clone(good), all[14].vote(parent, round, id))), want: ErrTarget, place: "precommit 14: "},
 		{name: "vote below the target, with the header between", j: justify(target, round, append(slices.Clone(good), all[14].vote(parent, round, id)), target), want: ErrTarget},
-		{name: "all votes below the target", j: justify(up[0], round, for_(all, target)), want: ErrTarget},
-		{name: "target in the middle of the votes", j: justify(up[1], round, join(for_(all[:7], up[0]), for_(all[7:], up[3])), up[2], up[3]), want: ErrTarget},
+		{name: "all votes below the target", j: justify(up[0], round, votesOf(all, target)), want: ErrTarget},
+		{name: "target in the middle of the votes", j: justify(up[1], round, join(votesOf(all[:7], up[0]), votesOf(all[7:], up[3])), up[2], up[3]), want: ErrTarget},
 		{name: "vote for another block of the same number", j: justify(target, round, append(slices.Clone(good), all[14].vote(aside[0], round, id))), want: ErrTarget, place: "precommit 14: "},
 		{name: "vote on a fork beside the target", j: justify(target, round, append(slices.Clone(good), all[14].vote(aside[1], round, id)), aside[1]), want: ErrTarget, place: "does not descend"},
 		{name: "real votes under another target", j: justify(aside[0], round, good), want: ErrTarget},
 		{name: "target's hash with another number", j: &Justification{Round: round, Commit: Commit{target.Hash(), 99, good}}, want: ErrAncestry},
 		{name: "vote's hash with a larger number", j: justify(target, round, append(slices.Clone(good), all[14].sign(up[0].Hash(), 102, round, id)), up[0]), want: ErrTarget, place: "has number 101, not 102"},
 		{name: "vote for the target under a larger number", j: justify(target, round, append(slices.Clone(good), all[14].sign(target.Hash(), 101, round, id)), target), want: ErrTarget, place: "has number 100, not 101"},
-		{name: "two numbers for one block", j: justify(target, round, append(for_(all[:14], up[1]), all[14].sign(up[0].Hash(), 102, round, id)), up[0], up[1]), want: ErrTarget, place: "has number 101, not 102"},
+		{name: "two numbers for one block", j: justify(target, round, append(votesOf(all[:14], up[1]), all[14].sign(up[0].Hash(), 102, round, id)), up[0], up[1]), want: ErrTarget, place: "has number 101, not 102"},
 		{name: "vote too far above", j: justify(target, round, append(slices.Clone(good), all[14].sign(verify.Hash{1}, 100+MaxAncestry+1, round, id))), want: ErrAncestry, place: "at most"},
 		{name: "largest number", j: justify(target, round, append(slices.Clone(good), all[14].sign(verify.Hash{1}, math.MaxUint32, round, id))), want: ErrAncestry},
 
 		// Ancestry.
-		{name: "ancestry missing", j: justify(target, round, for_(all[:14], up[1])), want: ErrAncestry, place: "precommit 0: "},
-		{name: "one header missing", j: justify(target, round, for_(all[:14], up[3]), up[0], up[1], up[3]), want: ErrAncestry, place: "block 103"},
-		{name: "header of the vote missing", j: justify(target, round, for_(all[:14], up[1]), up[0]), want: ErrAncestry, place: "block 102"},
+		{name: "ancestry missing", j: justify(target, round, votesOf(all[:14], up[1])), want: ErrAncestry, place: "precommit 0: "},
+		{name: "one header missing", j: justify(target, round, votesOf(all[:14], up[3]), up[0], up[1], up[3]), want: ErrAncestry, place: "block 103"},
+		{name: "header of the vote missing", j: justify(target, round, votesOf(all[:14], up[1]), up[0]), want: ErrAncestry, place: "block 102"},
 		{name: "header of the target", j: justify(target, round, good, target), want: ErrUnusedAncestry, place: "ancestry header 0"},
-		{name: "header below the target", j: justify(target, round, for_(all[:14], up[0]), up[0], target), want: ErrUnusedAncestry, place: "ancestry header 1"},
-		{name: "header above all votes", j: justify(target, round, for_(all[:14], up[0]), up[0], up[1]), want: ErrUnusedAncestry, place: "ancestry header 1"},
-		{name: "header of a fork", j: justify(target, round, for_(all[:14], up[0]), fork[0], up[0]), want: ErrUnusedAncestry, place: "ancestry header 0"},
+		{name: "header below the target", j: justify(target, round, votesOf(all[:14], up[0]), up[0], target), want: ErrUnusedAncestry, place: "ancestry header 1"},
+		{name: "header above all votes", j: justify(target, round, votesOf(all[:14], up[0]), up[0], up[1]), want: ErrUnusedAncestry, place: "ancestry header 1"},
+		{name: "header of a fork", j: justify(target, round, votesOf(all[:14], up[0]), fork[0], up[0]), want: ErrUnusedAncestry, place: "ancestry header 0"},
 		{name: "header that nobody needs", j: justify(target, round, good, at(5)), want: ErrUnusedAncestry},
-		{name: "header twice", j: justify(target, round, for_(all[:14], up[0]), up[0], up[0]), want: ErrUnusedAncestry, place: "ancestry header 1"},
+		{name: "header twice", j: justify(target, round, votesOf(all[:14], up[0]), up[0], up[0]), want: ErrUnusedAncestry, place: "ancestry header 1"},
 		{name: "number gap in the ancestry", j: func() *Justification {
 			gap := block(up[0], 0)
 			gap.Number = 105

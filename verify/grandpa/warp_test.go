@@ -12,8 +12,8 @@ import (
 	"github.com/taolight/taolight/verify/scale"
 )
 
-// A handover is one step of a made-up history: the header that announces the next set, signed by
-// the set in force.
+// A history is a made-up chain of handovers: where it starts, who votes in each set, and the proof
+// that leads to its end.
 type history struct {
 	start  Finalized
 	voters [][]voter // by position of the set
