@@ -69,6 +69,7 @@ type enumeration struct {
 
 	path   []byte
 	stack  []frame
+	node   view // the node being visited
 	visits int
 	bytes  int
 	keys   [][]byte
@@ -119,8 +120,8 @@ func (e *enumeration) run() (Outcome, error) {
 		switch child := enc[at : at+size]; {
 		case size < 32:
 			// The decoding of its parent has judged it.
-			node, _ := decodeNode(child)
-			v, err = e.visit(&node, f.entry, at)
+			_ = decodeNode(child, &e.node)
+			v, err = e.visit(f.entry, at)
 		default:
 			if i := e.p.find(child); i < 0 {
 				v, err = e.lack()
@@ -141,16 +142,16 @@ func (e *enumeration) run() (Outcome, error) {
 // entry visits the node that is an entry of its own.
 func (e *enumeration) entry(i int) (verdict, error) {
 	e.used.set(i)
-	node, err := e.p.node(i)
-	if err != nil || node.empty {
+	if err := e.p.node(i, &e.node); err != nil || e.node.empty {
 		return goOn, err
 	}
-	return e.visit(&node, uint32(i), 0)
+	return e.visit(uint32(i), 0)
 }
 
-// visit takes the value of a node, if it is asked for, and puts its children on the stack. The path leads
+// visit takes the value of e.node, if it is asked for, and puts its children on the stack. The path leads
 // to the node; base is where it begins in the entry.
-func (e *enumeration) visit(node *view, entry, base uint32) (verdict, error) {
+func (e *enumeration) visit(entry, base uint32) (verdict, error) {
+	node := &e.node
 	if e.visits++; e.visits > MaxVisits {
 		return goOn, fmt.Errorf("proof: %w: more than %d nodes in one enumeration", ErrLimit, MaxVisits)
 	}

@@ -27,6 +27,7 @@ type view struct {
 	children int    // offset of the first child in enc
 	bitmap   uint16 // children there are; 0 for a leaf
 	kind     valueKind
+	uniform  bool // every child is a hash
 	empty    bool // the empty trie, 0x00; nothing else is set then
 }
 
@@ -46,15 +47,72 @@ func nodeError(at int, format string, args ...any) error {
 	return fmt.Errorf("%w: byte %d: %w", ErrNode, at, fmt.Errorf(format, args...))
 }
 
-// decodeNode decodes exactly one node, and checks its inline children. It refuses every encoding that
-// the chain's codec does not write, but for values: a node of state version 0 may hold a long one
+// decodeNode decodes exactly one node into v, and checks the nodes inline in it. It refuses every encoding
+// that the chain's codec does not write, but for values: a node of state version 0 may hold a long one
 // inline, and such nodes remain in a state that has moved to version 1 until they are written again.
-func decodeNode(enc []byte) (v view, err error) {
-	if len(enc) == 0 {
-		return view{}, nodeError(0, "no bytes")
+func decodeNode(enc []byte, v *view) error {
+	at, err := decodeFront(enc, 0, v)
+	if err != nil {
+		return err
 	}
-	v.enc = enc
-	header := enc[0]
+	n := bits.OnesCount16(v.bitmap)
+	if v.uniform = uniform(enc[at:], n); v.uniform {
+		return nil
+	}
+	// The nodes whose children are being read, each inside the one before. A branch takes five bytes
+	// besides a child, so that of 31 there can be six in one another.
+	var inside [8]struct{ end, children int }
+	inside[0].end, inside[0].children = len(enc), n
+	for depth := 0; ; {
+		in := &inside[depth]
+		if in.children == 0 {
+			if at != in.end {
+				return nodeError(at, "%w: %d", scale.ErrTrailing, in.end-at)
+			}
+			if depth == 0 {
+				return nil
+			}
+			depth--
+			continue
+		}
+		in.children--
+		// 32 bytes are a hash and fewer a node, so the length is a compact integer of one byte.
+		if at == in.end {
+			return nodeError(at, "child: %w", scale.ErrShort)
+		}
+		size := int(enc[at] >> 2)
+		switch {
+		case enc[at]&3 != 0 || size > 32:
+			return nodeError(at, "child of more than 32 bytes")
+		case size > in.end-at-1:
+			return nodeError(at, "child of %d bytes: %w", size, scale.ErrShort)
+		}
+		at++
+		if size == 32 {
+			at += 32
+			continue
+		}
+		var c view
+		end := at + size
+		if at, err = decodeFront(enc[:end], at, &c); err != nil {
+			return err
+		}
+		if c.empty {
+			return nodeError(at, "empty node below the root")
+		}
+		depth++
+		inside[depth].end, inside[depth].children = end, bits.OnesCount16(c.bitmap)
+	}
+}
+
+// decodeFront decodes what is before the children of the node that takes enc from start to its end, and
+// returns where they begin.
+func decodeFront(enc []byte, start int, v *view) (at int, err error) {
+	if start == len(enc) {
+		return 0, nodeError(start, "no bytes")
+	}
+	*v = view{enc: enc[start:]}
+	header := enc[start]
 	var mask byte
 	branch := false
 	switch {
@@ -69,53 +127,45 @@ func decodeNode(enc []byte) (v view, err error) {
 	case header >= headerHashedBranch:
 		mask, branch, v.kind = 0x0f, true, hashedValue
 	case header == headerEmpty:
-		if len(enc) != 1 {
-			return view{}, nodeError(1, "%w after the empty node", scale.ErrTrailing)
-		}
 		v.empty = true
-		return v, nil
+		return start + 1, nil
 	default:
-		return view{}, nodeError(0, "header 0x%02x is reserved", header)
+		return 0, nodeError(start, "header 0x%02x is reserved", header)
 	}
 
-	at := 1
+	at = start + 1
 	n := int(header & mask)
 	if n == int(mask) {
-		for {
+		for more := byte(255); more == 255; at++ {
 			if at == len(enc) {
-				return view{}, nodeError(at, "length of the partial key: %w", scale.ErrShort)
+				return 0, nodeError(at, "length of the partial key: %w", scale.ErrShort)
 			}
-			c := enc[at]
-			at++
-			n += int(c)
-			if n > MaxPartial {
-				return view{}, nodeError(at, "partial key of more than %d nibbles: %w", MaxPartial, ErrLimit)
-			}
-			if c != 255 {
-				break
+			more = enc[at]
+			if n += int(more); n > MaxPartial {
+				return 0, nodeError(at, "partial key of more than %d nibbles: %w", MaxPartial, ErrLimit)
 			}
 		}
 	}
 	size := (n + 1) / 2
 	if size > len(enc)-at {
-		return view{}, nodeError(at, "partial key of %d nibbles: %w", n, scale.ErrShort)
+		return 0, nodeError(at, "partial key of %d nibbles: %w", n, scale.ErrShort)
 	}
 	v.partial = nibbles{enc[at : at+size], n & 1, n}
 	if n&1 == 1 && enc[at]>>4 != 0 {
-		return view{}, nodeError(at, "padding nibble is %x", enc[at]>>4)
+		return 0, nodeError(at, "padding nibble is %x", enc[at]>>4)
 	}
 	at += size
 
 	if branch {
 		if len(enc)-at < 2 {
-			return view{}, nodeError(at, "bitmap: %w", scale.ErrShort)
+			return 0, nodeError(at, "bitmap: %w", scale.ErrShort)
 		}
 		v.bitmap = binary.LittleEndian.Uint16(enc[at:])
 		switch {
 		case v.bitmap == 0:
-			return view{}, nodeError(at, "branch without children")
+			return 0, nodeError(at, "branch without children")
 		case v.kind == noValue && v.bitmap&(v.bitmap-1) == 0:
-			return view{}, nodeError(at, "branch with one child and no value")
+			return 0, nodeError(at, "branch with one child and no value")
 		}
 		at += 2
 	}
@@ -125,66 +175,46 @@ func decodeNode(enc []byte) (v view, err error) {
 		r := scale.NewReader(enc[at:])
 		v.value = r.Blob(-1)
 		if r.Err() != nil {
-			return view{}, nodeError(at, "value: %w", r.Err())
+			return 0, nodeError(at, "value: %w", r.Err())
 		}
 		at += r.Offset()
 	case hashedValue:
 		if len(enc)-at < 32 {
-			return view{}, nodeError(at, "hash of the value: %w", scale.ErrShort)
+			return 0, nodeError(at, "hash of the value: %w", scale.ErrShort)
 		}
 		v.value = enc[at : at+32 : at+32]
 		at += 32
 	}
-
-	v.children = at
-	for rest := v.bitmap; rest != 0; rest &= rest - 1 {
-		child, err := childAt(enc, at)
-		if err != nil {
-			return view{}, fmt.Errorf("%w (child %x)", err, bits.TrailingZeros16(rest))
-		}
-		if len(child) < 32 {
-			// A branch takes five bytes besides a child, so this is at most seven deep.
-			c, err := decodeNode(child)
-			if err == nil && c.empty {
-				err = nodeError(0, "empty node below the root")
-			}
-			if err != nil {
-				return view{}, nodeError(at+1, "child %x: %w", bits.TrailingZeros16(rest), err)
-			}
-		}
-		at += 1 + len(child)
-	}
-	if at != len(enc) {
-		return view{}, nodeError(at, "%w: %d of %d", scale.ErrTrailing, len(enc)-at, len(enc))
-	}
-	return v, nil
+	v.children = at - start
+	return at, nil
 }
 
-// childAt returns the child that begins at enc[at]: 32 bytes are a hash, fewer are the node itself.
-// So its length, at most 32, is a compact integer of one byte.
-func childAt(enc []byte, at int) ([]byte, error) {
-	if at == len(enc) {
-		return nil, nodeError(at, "%w", scale.ErrShort)
+// uniform reports whether b is n children, each a hash: what nearly every branch ends in.
+func uniform(b []byte, n int) bool {
+	if n == 0 || len(b) != n*33 {
+		return false
 	}
-	n := int(enc[at] >> 2)
-	if enc[at]&3 != 0 || n > 32 {
-		return nil, nodeError(at, "child of more than 32 bytes")
+	for at := 0; at < len(b); at += 33 {
+		if b[at] != 32<<2 {
+			return false
+		}
 	}
-	at++
-	if n > len(enc)-at {
-		return nil, nodeError(at, "child of %d bytes: %w", n, scale.ErrShort)
-	}
-	return enc[at : at+n : at+n], nil
+	return true
 }
 
-// child returns the child at a nibble, as childAt does, or nil if there is none.
+// child returns the child at a nibble, or nil if there is none: 32 bytes are the hash of a node, fewer the
+// node itself.
 func (v *view) child(nibble byte) []byte {
 	if v.bitmap>>nibble&1 == 0 {
 		return nil
 	}
-	at := v.children
-	for range bits.OnesCount16(v.bitmap & (1<<nibble - 1)) {
-		at += 1 + int(v.enc[at]>>2)
+	at, rank := v.children, bits.OnesCount16(v.bitmap&(1<<nibble-1))
+	if v.uniform {
+		at += rank * 33
+	} else {
+		for range rank {
+			at += 1 + int(v.enc[at]>>2)
+		}
 	}
 	return v.enc[at+1 : at+1+int(v.enc[at]>>2)]
 }

@@ -178,16 +178,13 @@ func (p *Proof) Len() int { return len(p.nodes) }
 // Size returns the number of bytes of the entries.
 func (p *Proof) Size() int { return p.size }
 
-// node decodes the entry at a position, to which a hash in another node or the root has led.
-func (p *Proof) node(i int) (view, error) {
-	v, err := decodeNode(p.nodes[i])
-	if err == nil && v.empty && i != p.top {
-		err = nodeError(0, "empty node below the root")
+// node decodes the entry at a position, to which a hash in another node or the root has led. The empty node
+// can only be the root: NewProof takes it as nothing else.
+func (p *Proof) node(i int, v *view) error {
+	if err := decodeNode(p.nodes[i], v); err != nil {
+		return fmt.Errorf("proof: entry %d, %s: %w", i, p.hashes[i].Short(), err)
 	}
-	if err != nil {
-		return view{}, fmt.Errorf("proof: entry %d, %s: %w", i, p.hashes[i].Short(), err)
-	}
-	return v, nil
+	return nil
 }
 
 // Get looks key up. The value aliases the proof.
@@ -196,12 +193,34 @@ func (p *Proof) node(i int) (view, error) {
 // path, or the value's own, is missing. The error is not nil, and the outcome Incomplete, only if a node
 // that the root commits to is malformed (ErrNode).
 func (p *Proof) Get(key []byte) (value []byte, o Outcome, err error) {
-	return p.get(key, nil)
+	return p.get(key, nil, nil)
 }
 
-// get is Get, and marks the entries that the lookup uses.
-func (p *Proof) get(key []byte, used bitset) ([]byte, Outcome, error) {
-	v, o, err := p.lookup(key, used)
+// An Answer is what Get returns.
+type Answer struct {
+	Value   []byte
+	Outcome Outcome
+}
+
+// GetAll looks many keys up, and stops at the first error, which names the key. It is faster than as many
+// calls of Get, most so if the keys are in ascending order, because it goes on from where two keys part.
+func (p *Proof) GetAll(keys [][]byte) ([]Answer, error) {
+	answers := make([]Answer, len(keys))
+	var from path
+	for i, key := range keys {
+		v, o, err := p.get(key, nil, &from)
+		if err != nil {
+			return nil, fmt.Errorf("key %d: %w", i, err)
+		}
+		answers[i] = Answer{v, o}
+	}
+	return answers, nil
+}
+
+// get is Get, marks the entries that the lookup uses, and goes on from an earlier path if that is not nil.
+func (p *Proof) get(key []byte, used bitset, from *path) ([]byte, Outcome, error) {
+	var v view
+	o, err := p.lookup(key, used, from, &v)
 	if o != Present {
 		return nil, o, err
 	}
@@ -219,7 +238,8 @@ func (p *Proof) get(key []byte, used bitset) ([]byte, Outcome, error) {
 // ValueHash returns the Blake2b-256 of a key's value. It can be had without the value's own entry, so a
 // caller that keeps a large value (:code) learns from a small proof that it is unchanged.
 func (p *Proof) ValueHash(key []byte) (verify.Hash, Outcome, error) {
-	v, o, err := p.lookup(key, nil)
+	var v view
+	o, err := p.lookup(key, nil, nil, &v)
 	if o != Present {
 		return verify.Hash{}, o, err
 	}
@@ -229,50 +249,95 @@ func (p *Proof) ValueHash(key []byte) (verify.Hash, Outcome, error) {
 	return verify.Blake2b256(v.value), Present, nil
 }
 
-// lookup walks to the node of key, which has a value if the outcome is Present. Every step takes a
-// nibble of the key, so there are no more steps than that.
-func (p *Proof) lookup(key []byte, used bitset) (v view, o Outcome, err error) {
-	if p.top == emptyTop {
-		return view{}, Absent, nil
+// A path is the nodes that the last lookup came through, for the next one to begin at.
+type path struct {
+	key   nibbles
+	steps []step
+}
+
+// A step is a node and the number of nibbles that lead to it.
+type step struct {
+	node  view
+	depth int
+}
+
+// resume drops the nodes that are not on the way to key, and returns the last that is.
+func (p *path) resume(key nibbles) *step {
+	c := p.key.common(key)
+	p.key = key
+	n := len(p.steps)
+	for n > 0 && p.steps[n-1].depth > c {
+		n--
 	}
-	if p.top < 0 {
-		return view{}, Incomplete, nil
+	if p.steps = p.steps[:n]; n == 0 {
+		return nil
 	}
-	used.set(p.top)
-	if v, err = p.node(p.top); err != nil {
-		return view{}, Incomplete, err
+	return &p.steps[n-1]
+}
+
+// lookup walks to the node of key and leaves it in v; if the outcome is Present, it has a value. Every step
+// takes a nibble of the key, so there are no more steps than that.
+func (p *Proof) lookup(key []byte, used bitset, from *path, v *view) (Outcome, error) {
+	switch p.top {
+	case emptyTop:
+		return Absent, nil
+	case -1:
+		return Incomplete, nil
 	}
-	if v.empty {
-		return view{}, Absent, nil
+	rest := keyNibbles(key)
+	var last *step
+	if from != nil {
+		last = from.resume(rest)
 	}
-	for rest := keyNibbles(key); ; {
+	if last != nil {
+		*v, rest = last.node, rest.from(last.depth)
+	} else {
+		used.set(p.top)
+		if err := p.node(p.top, v); err != nil {
+			return Incomplete, err
+		}
+		if v.empty {
+			return Absent, nil
+		}
+		from.add(v, 0)
+	}
+	for {
 		if rest.common(v.partial) < v.partial.n {
-			return view{}, Absent, nil
+			return Absent, nil
 		}
 		if rest = rest.from(v.partial.n); rest.n == 0 {
 			if v.kind == noValue {
-				return view{}, Absent, nil
+				return Absent, nil
 			}
-			return v, Present, nil
+			return Present, nil
 		}
 		child := v.child(rest.at(0))
 		switch {
 		case child == nil:
-			return view{}, Absent, nil
+			return Absent, nil
 		case len(child) < 32:
 			// The decoding of its parent has judged it.
-			v, _ = decodeNode(child)
+			_ = decodeNode(child, v)
 		default:
 			i := p.find(child)
 			if i < 0 {
-				return view{}, Incomplete, nil
+				return Incomplete, nil
 			}
 			used.set(i)
-			if v, err = p.node(i); err != nil {
-				return view{}, Incomplete, err
+			if err := p.node(i, v); err != nil {
+				return Incomplete, err
 			}
 		}
 		rest = rest.from(1)
+		from.add(v, rest.off)
+	}
+}
+
+// add adds a node. The path to a key of this chain is shorter than 64 nodes; one that is longer is not worth
+// keeping.
+func (p *path) add(v *view, depth int) {
+	if p != nil && len(p.steps) < 64 {
+		p.steps = append(p.steps, step{*v, depth})
 	}
 }
 

@@ -56,8 +56,8 @@ func (p *Proof) MinimalQuery(q Query) ([][]byte, error) {
 		}
 		expanded.set(i)
 		emit(i)
-		v, err := p.node(i)
-		if err != nil {
+		var v view
+		if err := p.node(i, &v); err != nil {
 			return nil, err
 		}
 		if v.kind == hashedValue {
@@ -115,8 +115,9 @@ func (p *Proof) use(q Query, used bitset, partly bool) error {
 		}
 		return nil
 	}
+	var from path
 	for i, key := range q.Keys {
-		_, o, err := p.get(key, used)
+		_, o, err := p.get(key, used, &from)
 		if err = check("key", i, o, err); err != nil {
 			return err
 		}

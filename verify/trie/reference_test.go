@@ -328,7 +328,7 @@ func (t refTrie) keys() (keys, missing []string, ok bool) {
 	visits := 0
 	var walk func(path string, enc []byte, root bool)
 	walk = func(path string, enc []byte, root bool) {
-		if visits++; visits > 20_000 {
+		if visits++; visits > 3_000 {
 			panic(errRef("too large for a test"))
 		}
 		n := decodeRef(enc, root)

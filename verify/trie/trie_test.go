@@ -106,7 +106,7 @@ func TestNodesByHand(t *testing.T) {
 		if tr.Root() != verify.Blake2b256(want) {
 			t.Errorf("%s: root %s", c.name, tr.Root())
 		}
-		if _, err := decodeNode(want); err != nil {
+		if _, err := decoded(want); err != nil {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -141,7 +141,9 @@ func TestGenesisStateRootWhole(t *testing.T) {
 		t.Skip("TAOLIGHT_VECTORS is not set: no chain spec")
 	}
 	var spec struct {
-		Genesis struct{ Raw struct{ Top map[string]string } }
+		Genesis struct {
+			Raw struct{ Top map[string]string }
+		}
 	}
 	readJSON(t, filepath.Join(dir, "chain", "raw_spec_testfinney.json"), &spec)
 	kv := map[string][]byte{}
