@@ -2,6 +2,7 @@ package p2p
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -12,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
@@ -298,6 +300,22 @@ func TestConnectErrors(t *testing.T) {
 			t.Errorf("%q: error has several lines: %v", c.addrs, err)
 		}
 	}
+	// An address that failed just now is tried again when asked to: backing off is the caller's.
+	key, _, err := crypto.GenerateEd25519Key(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	id, err := peer.IDFromPrivateKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := client.Connect(testContext(t), peer.AddrInfo{ID: id, Addrs: []multiaddr.Multiaddr{gone}}); !errors.Is(err, ErrUnreachable) {
+		t.Errorf("nobody there: %v", err)
+	}
+	server(t, Config{Key: key, Listen: []multiaddr.Multiaddr{gone}})
+	if err := client.Connect(testContext(t), peer.AddrInfo{ID: id, Addrs: []multiaddr.Multiaddr{gone}}); err != nil {
+		t.Errorf("there now: %v", err)
+	}
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := client.Connect(ctx, peer.AddrInfo{ID: srv.ID(), Addrs: srv.Addrs()}); !errors.Is(err, context.Canceled) {
@@ -374,6 +392,32 @@ func TestCloseLeavesNothing(t *testing.T) {
 		wg.Wait()
 	}
 	goroutinesEnd(t, before)
+}
+
+// TestCloseWaits: the callbacks for what ends with the host are over when Close returns.
+func TestCloseWaits(t *testing.T) {
+	srv := server(t, Config{})
+	cfg, _ := recorder("x")
+	var back *Notifications
+	cfg.Accept = func(id peer.ID, _ []byte) bool {
+		go back.Open(testContext(t), id)
+		return true
+	}
+	back = srv.Notifications(cfg)
+	for range 10 {
+		client := newHost(t, Config{})
+		cfg, events := recorder("x")
+		n := client.Notifications(cfg)
+		connect(t, client, srv)
+		if _, err := n.Open(testContext(t), srv.ID()); err != nil {
+			t.Fatal(err)
+		}
+		wantEvent(t, events, event{"accept", srv.ID(), "x"})
+		client.Close()
+		if len(events) != 2 {
+			t.Fatalf("%d callbacks when Close returned, want 2", len(events))
+		}
+	}
 }
 
 // TestFlood: one peer opens thousands of substreams and sends nothing on them. It gets a fixed

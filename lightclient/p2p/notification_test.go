@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"sync"
 	"testing"
 	"time"
 
@@ -211,6 +212,8 @@ func TestReplaceHanging(t *testing.T) {
 	client, srv := newHost(t, Config{}), server(t, Config{HandshakeTimeout: 200 * time.Millisecond})
 	cfg, events := recorder("x")
 	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free)
 	hanging := make(chan struct{}, 1)
 	cfg.Message = func(peer.ID, []byte) { hanging <- struct{}{}; <-release }
 	n := srv.Notifications(cfg)
@@ -223,7 +226,7 @@ func TestReplaceHanging(t *testing.T) {
 	if _, err := second.readFrame(100, 0); !errors.Is(err, ErrClosed) {
 		t.Errorf("second: %v", err)
 	}
-	close(release)
+	free()
 	wantEvent(t, events, event{"closed", client.ID(), ""})
 	eventually(t, "books are empty", func() bool {
 		n.mu.Lock()
@@ -286,6 +289,8 @@ func TestCloseIsSeen(t *testing.T) {
 func TestSlowPeer(t *testing.T) {
 	client, srv := newHost(t, Config{}), server(t, Config{})
 	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free)
 	received := make(chan int, 1<<16)
 	cfg, _ := recorder("x")
 	cfg.Message = func(_ peer.ID, b []byte) { <-release; received <- len(b) }
@@ -305,10 +310,10 @@ func TestSlowPeer(t *testing.T) {
 		return err != nil
 	})
 	// What is under way: the queue, the peer's window and what it reads ahead.
-	if !errors.Is(err, ErrSlow) || sent*len(msg) > 4<<20 {
+	if !errors.Is(err, ErrSlow) || sent*len(msg) > 2<<20 {
 		t.Fatalf("after %d messages: %v", sent, err)
 	}
-	close(release)
+	free()
 	for range sent {
 		if size := receive(t, "message", received); size != len(msg) {
 			t.Fatalf("message of %d bytes", size)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"io"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -189,6 +190,8 @@ func TestRequestCancelled(t *testing.T) {
 func TestBusy(t *testing.T) {
 	srv := server(t, Config{})
 	release := make(chan struct{})
+	free := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(free)
 	srv.HandleRequests("/test/slow", 10, func(_ context.Context, _ peer.ID, b []byte) ([]byte, error) {
 		<-release
 		return b, nil
@@ -210,7 +213,7 @@ func TestBusy(t *testing.T) {
 			t.Fatalf("above the limit: %v", err)
 		}
 	}
-	close(release)
+	free()
 	for range maxServing {
 		if err := receive(t, "served", results); err != nil {
 			t.Errorf("within the limit: %v", err)
