@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -12,7 +11,6 @@ import (
 
 	"github.com/taolight/taolight/internal/control"
 	"github.com/taolight/taolight/internal/item"
-	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/verify"
 )
 
@@ -97,9 +95,6 @@ func (a *app) get(ctx context.Context, who control.Answerer, questions []questio
 	}
 	r, err := who.Read(ctx, keys)
 	if err != nil {
-		if errors.Is(err, lightclient.ErrIncomplete) {
-			err = &control.Error{Code: control.Undecided, Err: err, Hint: "peers may have discarded that state or be busy: ask again"}
-		}
 		return err
 	}
 	if len(r.Values) != len(questions) {
@@ -118,10 +113,14 @@ func (a *app) get(ctx context.Context, who control.Answerer, questions []questio
 		}
 	}
 	if a.json {
-		return printJSON(a.stdout, r)
+		err = printJSON(a.stdout, r)
+	} else {
+		a.printReading(a.stdout, r, questions)
 	}
-	a.printReading(a.stdout, r, questions)
-	return nil
+	if err == nil && r.Error != "" {
+		return control.Errorf(control.Undecided, "%s", r.Error).WithHint(control.AskAgain)
+	}
+	return err
 }
 
 func (a *app) printReading(w io.Writer, r *control.Reading, questions []question) {
@@ -143,7 +142,7 @@ func (a *app) printReading(w io.Writer, r *control.Reading, questions []question
 		case "absent":
 			fmt.Fprintln(w, "  absent, which is proven")
 		default:
-			fmt.Fprintln(w, "  "+v.Outcome)
+			fmt.Fprintln(w, "  not known: no peer gave a complete proof")
 		}
 	}
 }

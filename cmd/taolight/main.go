@@ -39,6 +39,8 @@ type app struct {
 	style          style
 	now            func() time.Time
 
+	configFile string // --config
+
 	reached bool // a command's own code ran: what it returns is no mistake of the command line
 	json    bool
 	timeout time.Duration

@@ -17,6 +17,7 @@ import (
 // A place is a network, what is trusted to begin with, and where its data are.
 type place struct {
 	cfg       *config.Config
+	settings  string                 // the settings file given, if any
 	network   *checkpoint.Network    // what is compiled in about it; nil if nothing is
 	root      *checkpoint.Checkpoint // what to start from; nil on a demo network that does not run
 	from      string                 // who brought root, in words
@@ -32,7 +33,7 @@ const demoSpecID = "taolight_demo"
 
 // place finds out where to start from. On the demo network that is nowhere before it runs.
 func (a *app) place(cfg *config.Config) (*place, error) {
-	p := &place{cfg: cfg, dir: cfg.Dir()}
+	p := &place{cfg: cfg, settings: a.configFile, dir: cfg.Dir()}
 	switch cfg.Network {
 	case config.Demo:
 		p.demo, p.from = true, "genesis of this demo chain"

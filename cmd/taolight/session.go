@@ -131,29 +131,12 @@ func (a *app) ask(cmd *cobra.Command, wait bool, question func(ctx context.Conte
 	}
 	ctx, cancel := context.WithTimeout(cmd.Context(), a.timeout)
 	defer cancel()
-	c, err := control.Find(cfg.Dir())
-	if err == nil {
+	c, s, err := a.findOrJoin(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	if c != nil {
 		return question(ctx, c)
-	}
-	if !errors.Is(err, control.ErrNoNode) {
-		return err
-	}
-	p, err := a.place(cfg)
-	if err != nil {
-		return err
-	}
-	if cfg.Network == config.Demo {
-		a.warn("no demo network runs in %s: one was started for this question", p.dir)
-	} else {
-		a.warn("no node runs in %s: joining %s for this question", p.dir, p.root.Network)
-	}
-	notes := func(lightclient.Note) {}
-	if cfg.LogLevel == "debug" {
-		notes = newJournal(a, a.stderr, cfg.LogLevel).note
-	}
-	s, err := p.start(context.WithoutCancel(ctx), demonet.Config{}, true, notes)
-	if err != nil {
-		return err
 	}
 	defer s.stop(leaveTime)
 	if err := s.node.WaitFinal(ctx); err != nil && wait {
@@ -164,6 +147,43 @@ func (a *app) ask(cmd *cobra.Command, wait bool, question func(ctx context.Conte
 	defer qcancel()
 	return question(qctx, s.local)
 }
+
+// findOrJoin returns the node that runs, or a session of its own. Another command that has joined for a
+// question holds the store for a moment and answers nobody: this waits for it.
+func (a *app) findOrJoin(ctx context.Context, cfg *config.Config) (*control.Client, *session, error) {
+	notes := func(lightclient.Note) {}
+	if cfg.LogLevel == "debug" {
+		notes = newJournal(a, a.stderr, cfg.LogLevel).note
+	}
+	for said := false; ; {
+		c, err := control.Find(cfg.Dir())
+		if !errors.Is(err, control.ErrNoNode) {
+			return c, nil, err
+		}
+		p, err := a.place(cfg)
+		if err != nil {
+			return nil, nil, err
+		}
+		if !said && p.root == nil {
+			a.warn("no demo network runs in %s: starting one for this question", p.dir)
+		} else if !said {
+			a.warn("no node runs in %s: joining %s for this question", p.dir, networkName(p.root.Network, p.demo))
+		}
+		said = true
+		s, err := p.start(context.WithoutCancel(ctx), demonet.Config{}, true, notes)
+		if !errors.Is(err, storage.ErrLocked) {
+			return nil, s, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, nil, err
+		case <-time.After(lockPoll):
+		}
+	}
+}
+
+// lockPoll is how often a store that another command has open is looked at.
+const lockPoll = 250 * time.Millisecond
 
 // late says why the node has not caught up in time.
 func (s *session) late(err error) error {
@@ -187,11 +207,14 @@ func (p *place) flags() string {
 		}
 	}
 	network := p.cfg.Network
-	if p.cfg.Network == p.cfg.Dir() || strings.ContainsAny(network, `/\`) || strings.Contains(network, ".") {
+	if strings.ContainsAny(network, `./\`) { // as internal/config tells a file from a name
 		network = absolute(network)
 	}
 	add("network", "network", network)
 	add("data_dir", "data-dir", absolute(p.cfg.DataDir))
+	if p.settings != "" {
+		fmt.Fprintf(&b, " --config %s", quote(absolute(p.settings)))
+	}
 	return b.String()
 }
 

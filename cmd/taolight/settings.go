@@ -58,6 +58,7 @@ func (a *app) config(cmd *cobra.Command) (*config.Config, error) {
 			}
 		}
 	})
+	a.configFile = src.File
 	cfg, err := config.Load(src)
 	if err != nil {
 		return nil, &control.Error{Code: control.Usage, Err: err}

@@ -104,7 +104,8 @@ type Reading struct {
 	Hash      string   `json:"hash"`
 	Trust     string   `json:"trust"` // "finalized"
 	StateRoot string   `json:"state_root"`
-	Peers     int      `json:"peers"` // that gave nodes of the proof
+	Peers     int      `json:"peers"`           // that gave nodes of the proof
+	Error     string   `json:"error,omitempty"` // why some keys are incomplete
 	Values    []Value  `json:"values"`
 	Keys      []string `json:"keys"`
 	Proof     []string `json:"proof"` // minimal: no node that these keys do not need

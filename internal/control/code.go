@@ -60,6 +60,9 @@ type Error struct {
 func (e *Error) Error() string { return e.Err.Error() }
 func (e *Error) Unwrap() error { return e.Err }
 
+// AskAgain is the hint where a proof is incomplete.
+const AskAgain = "peers may be busy or have discarded that state: ask again"
+
 // Errorf returns an Error without a hint.
 func Errorf(code Code, format string, args ...any) *Error {
 	return &Error{Code: code, Err: fmt.Errorf(format, args...)}

@@ -94,6 +94,10 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
+	if pin := l.Checkpoint.Pin(); pin.HasSet {
+		// The set that goes on from the checkpoint, whichever of the two the file stated.
+		s.Trust.SetID = pin.SetID
+	}
 	out := &Status{Status: *s, Joined: l.Joined, Root: l.Root, DataDir: l.DataDir, PID: os.Getpid()}
 	if l.Store != nil {
 		st := l.Store.Stats()
@@ -181,9 +185,12 @@ func NotReady(s *lightclient.Status, err error) error {
 	return e
 }
 
-// Read implements Answerer. What was proven is returned with the error if some keys stay undecided.
+// Read implements Answerer. If some keys stay undecided, the answer says why and has no proof.
 func (l *Local) Read(ctx context.Context, keys [][]byte) (*Reading, error) {
 	r, err := l.Node.Read(ctx, keys...)
+	if r == nil && errors.Is(err, lightclient.ErrIncomplete) {
+		return nil, Errorf(Undecided, "%w", err).WithHint(AskAgain)
+	}
 	if r == nil {
 		return nil, l.notFinal(ctx, err)
 	}
@@ -191,6 +198,9 @@ func (l *Local) Read(ctx context.Context, keys [][]byte) (*Reading, error) {
 		Schema: Schema, Network: l.Checkpoint.Network, Demo: l.Demo, Joined: l.Joined,
 		Number: r.Number, Hash: r.Hash.String(), Trust: "finalized", StateRoot: r.Root.String(), Peers: r.Peers,
 		Values: make([]Value, len(r.Values)), Keys: make([]string, len(r.Values)), Proof: make([]string, len(r.Proof)),
+	}
+	if err != nil {
+		out.Error = err.Error()
 	}
 	for i, v := range r.Values {
 		out.Keys[i] = hexText(v.Key)
