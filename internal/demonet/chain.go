@@ -280,17 +280,19 @@ func (c *chain) branch(parent *block, length int) ([]*block, error) {
 	return out, nil
 }
 
+// old reports whether a full node has discarded the state of b.
+func (c *chain) old(b *block) bool { return b.header.Number+stateBlocks < c.final.header.Number }
+
 // prune discards the states more than stateBlocks below the finalized block, as a full node does.
 func (c *chain) prune() {
 	if c.archive {
 		return
 	}
-	old := func(b *block) bool { return b.header.Number+stateBlocks < c.final.header.Number }
-	for ; old(c.canon[c.discarded]); c.discarded++ {
+	for ; c.old(c.canon[c.discarded]); c.discarded++ {
 		c.canon[c.discarded].state = nil
 	}
 	c.forks = slices.DeleteFunc(c.forks, func(b *block) bool {
-		if !old(b) {
+		if !c.old(b) {
 			return false
 		}
 		b.state = nil

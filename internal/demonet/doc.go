@@ -9,7 +9,7 @@
 // keys, extrinsics roots, and the protocols block-announces, transactions, grandpa, sync/2, light/2
 // (reads, and calls whose reads are known), sync/warp, kad FIND_NODE, identify and ping. Full peers
 // keep the limits of real ones: states of the last 256 blocks, justifications at set changes and
-// every 512th block, at most 20 light requests at a time, a ban for who asks the same thing thrice.
+// every 512th block, at most 20 light requests at a time, a ban for who asks for the same bodies thrice.
 //
 // What is not: no runtime is executed. Each block writes what the real pallets would have written,
 // extrinsics are carried but not judged, and the keys are derived from the seed, so anybody who

@@ -146,6 +146,9 @@ func (p *Peer) open(id peer.ID, n *p2p.Notifications, then func()) {
 	}(p.ctx)
 }
 
+// lost is called when a client's substream for block-announces is over. The slot is gone with it, and
+// the other protocols with the slot. Our own substream ends as the client sees fit: to close it here
+// would close the client's next one, which may be there already.
 func (p *Peer) lost(id peer.ID) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -153,15 +156,8 @@ func (p *Peer) lost(id peer.ID) {
 		return
 	}
 	delete(p.clients, id)
-	// The slot is gone with block-announces, and everything else with the slot.
-	announces, grandpa, transactions := p.announces, p.grandpa, p.transactions
-	p.work.Add(1)
-	go func() {
-		defer p.work.Done()
-		announces.Close(id)
-		grandpa.Close(id)
-		transactions.Close(id)
-	}()
+	p.grandpa.Close(id)
+	p.transactions.Close(id)
 }
 
 func (p *Peer) lostGrandpa(id peer.ID) {

@@ -54,7 +54,7 @@ type Config struct {
 	// will; slots then last 12 s as every production runtime says, whatever BlockTime is, and
 	// start back in time so that none is in the future.
 	RuntimeCode []byte
-	// Archive keeps all states, not only those of the last 256 blocks.
+	// Archive makes the last peer keep all states, not only those of the last 256 blocks.
 	Archive bool
 	// FinalityLag is how many blocks finality stays behind the best. 0 means 1; negative: none.
 	FinalityLag int
@@ -116,8 +116,10 @@ func (cfg Config) withDefaults() (Config, error) {
 		return cfg, fmt.Errorf("demo network: %d peers, want 1 to 64", cfg.Peers)
 	case cfg.Authorities < 1 || cfg.Authorities > 32:
 		return cfg, fmt.Errorf("demo network: %d authorities, want 1 to 32 as the runtime allows", cfg.Authorities)
-	case cfg.BlockTime < time.Millisecond:
-		return cfg, fmt.Errorf("demo network: block time %v, want 1ms or more", cfg.BlockTime)
+	case cfg.BlockTime < time.Millisecond || cfg.BlockTime%time.Millisecond != 0:
+		return cfg, fmt.Errorf("demo network: block time %v, want whole milliseconds", cfg.BlockTime)
+	case cfg.SetChangeEvery > 1<<30 || cfg.FirstSetChange > 1<<30:
+		return cfg, fmt.Errorf("demo network: set changes from block %d every %d, at most 2^30", cfg.FirstSetChange, cfg.SetChangeEvery)
 	case cfg.SetChangeEvery != 0 && cfg.FirstSetChange < 1:
 		return cfg, fmt.Errorf("demo network: first set change in block %d, want 1 or later", cfg.FirstSetChange)
 	case cfg.History > 1_000_000:
@@ -374,6 +376,17 @@ func (n *Network) Storage(hash verify.Hash, key []byte) (value []byte, ok bool, 
 	}
 	value, ok = b.state.Get(key)
 	return value, ok, nil
+}
+
+// StorageKeys returns the keys with a prefix in the state of a block, in ascending order.
+func (n *Network) StorageKeys(hash verify.Hash, prefix []byte) ([][]byte, error) {
+	n.mu.RLock()
+	defer n.mu.RUnlock()
+	b := n.chain.blocks[hash]
+	if b == nil || b.state == nil {
+		return nil, fmt.Errorf("demo network: %s: %w", hash.Short(), ErrPruned)
+	}
+	return b.state.Keys(prefix, nil, 0), nil
 }
 
 // Justification returns a justification of a finalized canonical block that a round ended on.

@@ -18,7 +18,7 @@ import (
 // The rules of real full peers (sc-network-sync block_request_handler.rs, sc-network-light,
 // sc-network peer_store.rs).
 const (
-	maxSameRequests = 2  // the third of the same kind on sync/2 costs the connection
+	maxSameRequests = 2  // of a kind on sync/2 that were answered; see repeated
 	maxSeenRequests = 64 // remembered for each client
 	lightQueue      = 20 // light/2 requests at a time, of all clients together
 	warpQueue       = 20
@@ -33,7 +33,8 @@ var errBusy = errors.New("no answer")
 type Stats struct {
 	Requests    map[string]int // by end of protocol name: sync/2, light/2, sync/warp, kad
 	MaxInFlight int            // most requests under way at once, of all clients
-	Bans        int            // clients dropped for the same request a third time
+	Repeats     int            // requests on sync/2 that had been answered twice before
+	Bans        int            // of those, for bodies: each costs the connection
 	Neighbors   int            // neighbour packets received
 	BadNeighbor int            // of those, not after the one before
 	BadMessages int            // notifications that do not decode or should not be sent
@@ -71,7 +72,7 @@ type Peer struct {
 	frozen  *block // Stale: the best block it knows
 	clients map[peer.ID]*client
 	banned  map[peer.ID]time.Time
-	seen    map[peer.ID]map[string]int
+	seen    map[peer.ID]map[verify.Hash]int
 	flying  map[string]int
 	stats   Stats
 
@@ -82,7 +83,7 @@ func newPeer(n *Network, index int) *Peer {
 	p := &Peer{
 		net: n, index: index, key: n.keys.peerKey(index),
 		banned: make(map[peer.ID]time.Time),
-		seen:   make(map[peer.ID]map[string]int),
+		seen:   make(map[peer.ID]map[verify.Hash]int),
 		flying: make(map[string]int),
 		stats:  Stats{Requests: make(map[string]int)},
 	}
@@ -134,6 +135,9 @@ func (p *Peer) dialAddrs() []multiaddr.Multiaddr {
 	}
 	return out
 }
+
+// Archive reports whether the peer keeps all states.
+func (p *Peer) Archive() bool { return p.net.cfg.Archive && p.index == p.net.cfg.Peers-1 }
 
 // AddrInfo returns Addrs in the form that p2p.Host.Connect takes.
 func (p *Peer) AddrInfo() peer.AddrInfo {
@@ -317,22 +321,33 @@ func (p *Peer) ban(id peer.ID) {
 	p.stats.Bans++
 	host := p.host
 	p.mu.Unlock()
-	p.net.cfg.Log.Info("peer banned a client", "peer", p.index, "client", id, "why", "same sync/2 request a third time")
+	p.net.cfg.Log.Info("peer banned a client", "peer", p.index, "client", id, "why", "asked for the same bodies a third time")
 	if host != nil {
 		host.Disconnect(id)
 	}
 }
 
-// repeated counts a sync/2 request and reports whether it came too often.
+// repeated notes a sync/2 request and reports whether it was answered twice before. For one with
+// bodies a real node then bans the client; for headers and justifications it only lowers its opinion
+// a little, so that it takes a million of them (block_request_handler.rs, SAME_SMALL_REQUEST).
 func (p *Peer) repeated(id peer.ID, body []byte) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	again := p.seen[id][verify.Blake2b256(body)] >= maxSameRequests
+	if again {
+		p.stats.Repeats++
+	}
+	return again
+}
+
+// answered remembers that a sync/2 request got an answer with something in it.
+func (p *Peer) answered(id peer.ID, body []byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	m := p.seen[id]
 	if m == nil || len(m) >= maxSeenRequests {
-		m = make(map[string]int)
+		m = make(map[verify.Hash]int)
 		p.seen[id] = m
 	}
-	h := verify.Blake2b256(body)
-	m[string(h[:])]++
-	return m[string(h[:])] > maxSameRequests
+	m[verify.Blake2b256(body)]++
 }

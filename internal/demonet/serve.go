@@ -75,7 +75,7 @@ func (p *Peer) serveSync(_ context.Context, from peer.ID, body []byte) ([]byte, 
 	if err != nil {
 		return nil, err
 	}
-	if p.repeated(from, body) {
+	if p.repeated(from, body) && q.Fields&wire.FieldBody != 0 {
 		p.ban(from)
 		return nil, errBusy
 	}
@@ -110,7 +110,8 @@ func (p *Peer) serveSync(_ context.Context, from peer.ID, body []byte) ([]byte, 
 				size += len(x)
 			}
 		}
-		if q.Fields&wire.FieldJustification != 0 && keeps(b) && c.isFinal(b) && b.header.Number <= final {
+		// Without Justifications a node writes them to a field of old, which nobody here reads.
+		if q.Fields&wire.FieldJustification != 0 && q.Justifications && keeps(b) && c.isFinal(b) && b.header.Number <= final {
 			if v, ok := c.voteOn(b.header.Number); ok {
 				e.Justifications = []wire.EngineJustification{{
 					Engine: verify.EngineGrandpa, Data: c.justification(kind, v).Append(nil),
@@ -127,6 +128,9 @@ func (p *Peer) serveSync(_ context.Context, from peer.ID, body []byte) ([]byte, 
 			b = nil
 		}
 	}
+	if len(blocks) > 0 && q.Fields&(wire.FieldHeader|wire.FieldBody) != 0 {
+		p.answered(from, body)
+	}
 	if kind == LieHeaderSeal {
 		c.forgeRun(blocks, q.Descending)
 	}
@@ -142,38 +146,32 @@ func (p *Peer) serveLight(_ context.Context, _ peer.ID, body []byte) ([]byte, er
 	p.net.mu.RLock()
 	defer p.net.mu.RUnlock()
 	c := p.net.chain
-	if q.Read != nil {
-		return wire.AppendReadResponse(nil, c.readProof(kind, q.Read.Block, q.Read.Keys)), nil
-	}
 	var proof []byte
-	if keys, ok := callKeys(q.Call.Method); ok {
+	if q.Read != nil {
+		if p.keepsState(q.Read.Block) {
+			proof = c.readProof(kind, q.Read.Block, q.Read.Keys)
+		}
+		return wire.AppendReadResponse(nil, proof), nil
+	}
+	if keys, ok := callKeys(q.Call.Method); ok && p.keepsState(q.Call.Block) {
 		proof = c.callProof(kind, q.Call.Block, keys)
 	}
 	return wire.AppendCallResponse(nil, proof), nil
 }
 
-// prove returns the trie nodes for keys. ok is false if the state is not there.
-func (c *chain) prove(hash verify.Hash, keys [][]byte) (nodes [][]byte, ok bool) {
-	b := c.blocks[hash]
-	if b == nil || b.state == nil {
-		return nil, false
-	}
-	return b.state.Prove(keys...), true
+// keepsState reports whether the peer has the state of a block. The caller holds Network.mu.
+func (p *Peer) keepsState(hash verify.Hash) bool {
+	b := p.net.chain.blocks[hash]
+	return b != nil && b.state != nil && (p.Archive() || !p.net.chain.old(b))
 }
 
+// readProof returns the proof of keys in the state of a block, which the caller has seen to be there.
 func (c *chain) readProof(kind FaultKind, hash verify.Hash, keys [][]byte) []byte {
-	nodes, ok := c.prove(hash, keys)
-	if !ok {
-		return nil
-	}
-	return trie.AppendProof(nil, c.distortRead(kind, hash, keys, nodes))
+	return trie.AppendProof(nil, c.distortRead(kind, hash, keys, c.blocks[hash].state.Prove(keys...)))
 }
 
 func (c *chain) callProof(kind FaultKind, hash verify.Hash, keys [][]byte) []byte {
-	nodes, ok := c.prove(hash, keys)
-	if !ok {
-		return nil
-	}
+	nodes := c.blocks[hash].state.Prove(keys...)
 	if kind == LieCall {
 		nodes = flipNode(nodes)
 	}

@@ -418,7 +418,7 @@ func TestSync(t *testing.T) {
 		t.Fatalf("%d blocks", len(list))
 	}
 	check(list, 513, -1)
-	if list = l.blocks(p, wire.BlockRequest{Fields: all, Number: 595, Max: 100}); len(list) != 6 {
+	if list = l.blocks(p, wire.BlockRequest{Fields: all, Number: 595, Max: 100, Justifications: true}); len(list) != 6 {
 		t.Errorf("%d blocks at the end, want 6", len(list))
 	}
 	if list = l.blocks(p, wire.BlockRequest{Fields: wire.FieldHeader, Hash: &verify.Hash{1}, Max: 1}); len(list) != 0 {
@@ -433,7 +433,19 @@ func TestSameRequestThrice(t *testing.T) {
 	n := network(t, Config{Peers: 1})
 	l, p := enter(t, n), n.Peers()[0]
 	l.dial(p)
+	// Headers are given again and again, and noted.
 	q := wire.BlockRequest{Fields: wire.FieldHeader, Number: 1, Max: 1}
+	for range 4 {
+		l.blocks(p, q)
+	}
+	// What got no answer does not count.
+	for range 4 {
+		l.blocks(p, wire.BlockRequest{Fields: wire.FieldBody, Hash: &verify.Hash{1}, Max: 1})
+	}
+	if s := p.Stats(); s.Repeats != 2 || s.Bans != 0 {
+		t.Fatalf("%d repeats, %d bans", s.Repeats, s.Bans)
+	}
+	q.Fields |= wire.FieldBody
 	l.blocks(p, q)
 	l.blocks(p, q)
 	if _, err := l.host.Request(l.ctx, p.ID(), l.names.Sync, q.Append(nil), 1000); err == nil {
@@ -517,6 +529,25 @@ func TestReadAndCallProofs(t *testing.T) {
 	q := wire.CallRequest{Block: at.Hash(), Method: "SubnetInfoRuntimeApi_get_metagraph"}
 	if _, ok, err := wire.DecodeLightResponse(l.request(p, l.names.Light, q.Append(nil))); ok || err != nil {
 		t.Errorf("a call that nobody can execute has a proof: %v", err)
+	}
+}
+
+// TestArchive: on request the last peer keeps what the others have discarded.
+func TestArchive(t *testing.T) {
+	n := network(t, Config{Peers: 2, History: 300, Archive: true})
+	l := enter(t, n)
+	at := n.Header(10)
+	for i, p := range n.Peers() {
+		l.dial(p)
+		b, ok := l.read(p, at, verify.StorageKey("System", "Number"))
+		if ok != p.Archive() || ok != (i == 1) {
+			t.Fatalf("peer %d has the state of block 10: %v", i, ok)
+		}
+		if ok {
+			if err := proves(at, b, verify.StorageKey("System", "Number")); err != nil {
+				t.Error(err)
+			}
+		}
 	}
 }
 
