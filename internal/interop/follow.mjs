@@ -1,13 +1,13 @@
 // Joins a network with a stock smoldot, follows its finalized heads and reads storage by proof.
 //
-//   node follow.mjs SPEC.json HEADS KEY…
+//   node follow.mjs SPEC.json HEADS PREFIX KEY…
 //
 // Prints JSON lines: what main.go calls a line. At the last of HEADS finalized heads it reads each
-// KEY and makes one runtime call.
+// KEY, lists the keys under PREFIX and makes one runtime call.
 import { readFileSync } from 'node:fs';
 import { start } from 'smoldot';
 
-const [specFile, heads, ...keys] = process.argv.slice(2);
+const [specFile, heads, prefix, ...keys] = process.argv.slice(2);
 const out = (o) => process.stdout.write(JSON.stringify(o) + '\n');
 
 // The client says at level 4 why it does what it does.
@@ -70,6 +70,7 @@ const number = Number((await request('chain_getHeader', [hash])).number);
 for (const storage of keys) {
   out({ storage, value: await request('state_getStorage', [storage, hash]), hash, number });
 }
+out({ prefix, keys: await request('state_getKeysPaged', [prefix, 1000, null, hash]), hash, number });
 const call = 'AuraApi_slot_duration';
 out({ call, value: await request('state_call', [call, '0x', hash]) });
 const version = await request('state_getRuntimeVersion', [hash]);

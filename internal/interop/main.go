@@ -27,6 +27,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -177,6 +178,8 @@ type line struct {
 	Storage string // key
 	Value   *string
 	Number  uint32
+	Prefix  string
+	Keys    []string // under Prefix
 	Call    string
 	Version string
 	Peers   int
@@ -185,15 +188,28 @@ type line struct {
 	Last    uint32
 }
 
+// What the client is asked to list and to read; the last value is not there.
+var (
+	prefix = "SubtensorModule.Uids"
+	values = []string{
+		"Timestamp.Now", "System.Number", "System.Events", "Aura.Authorities",
+		"SubtensorModule.TotalNetworks", "Drand.LastStoredRound", ":heappages",
+	}
+)
+
+// key returns the storage key of a name in hex.
+func key(name string) string {
+	if pallet, item, ok := strings.Cut(name, "."); ok {
+		return "0x" + hex.EncodeToString(verify.StorageKey(pallet, item))
+	}
+	return "0x" + hex.EncodeToString([]byte(name))
+}
+
 // judge runs the script and compares what it prints with the chain.
 func judge(ctx context.Context, n *demonet.Network, dir, file string, heads int) error {
-	absent := "0x" + hex.EncodeToString([]byte(":heappages"))
-	args := []string{"follow.mjs", file, fmt.Sprint(heads), absent}
-	for _, k := range [][2]string{
-		{"Timestamp", "Now"}, {"System", "Number"}, {"System", "Events"}, {"Aura", "Authorities"},
-		{"SubtensorModule", "TotalNetworks"}, {"Drand", "LastStoredRound"},
-	} {
-		args = append(args, "0x"+hex.EncodeToString(verify.StorageKey(k[0], k[1])))
+	args := []string{"follow.mjs", file, fmt.Sprint(heads)}
+	for _, name := range append([]string{prefix}, values...) {
+		args = append(args, key(name))
 	}
 	cmd := exec.CommandContext(ctx, "node", args...)
 	cmd.Dir, cmd.Stderr = dir, os.Stderr
@@ -214,7 +230,7 @@ func judge(ctx context.Context, n *demonet.Network, dir, file string, heads int)
 	if readErr != nil {
 		return readErr
 	}
-	return w.verdict(n, heads, len(args)-3, time.Since(begin))
+	return w.verdict(n, heads, time.Since(begin))
 }
 
 // A witness is what the client has said.
@@ -224,6 +240,7 @@ type witness struct {
 	finalized []uint32
 	bans      []string
 	values    int
+	keys      int
 	calls     int
 	last      line
 	lastLog   string
@@ -259,6 +276,11 @@ func (w *witness) read(r io.Reader, n *demonet.Network) error {
 				return err
 			}
 			w.values++
+		case l.Prefix != "":
+			if err := compareKeys(n, l); err != nil {
+				return err
+			}
+			w.keys = len(l.Keys)
 		case l.Call != "":
 			if l.Value == nil || *l.Value != call(n, l.Call) {
 				return fmt.Errorf("the client executed %s to %v, want %s", l.Call, text(l.Value), call(n, l.Call))
@@ -276,18 +298,42 @@ func (w *witness) read(r io.Reader, n *demonet.Network) error {
 
 // compare checks a storage value that the client has proven.
 func compare(n *demonet.Network, l line) error {
-	key, err := verify.ParseHex(l.Storage)
+	k, err := verify.ParseHex(l.Storage)
 	if err != nil {
 		return err
 	}
-	want, ok, err := n.Storage(l.Hash, key)
+	want, ok, err := n.Storage(l.Hash, k)
 	if err != nil {
 		return err
 	}
 	if ok != (l.Value != nil) || ok && *l.Value != "0x"+hex.EncodeToString(want) {
 		return fmt.Errorf("the client read %s at block %d as %s, the chain has %x", l.Storage, l.Number, text(l.Value), want)
 	}
-	fmt.Printf("smoldot read        %s at block %d = %s\n", l.Storage, l.Number, text(l.Value))
+	name := values[slices.IndexFunc(values, func(name string) bool { return key(name) == l.Storage })]
+	fmt.Printf("smoldot read        %s at block %d = %s\n", name, l.Number, text(l.Value))
+	return nil
+}
+
+// compareKeys checks that the client found all keys under a prefix, and no other.
+func compareKeys(n *demonet.Network, l line) error {
+	p, err := verify.ParseHex(l.Prefix)
+	if err != nil {
+		return err
+	}
+	want, err := n.StorageKeys(l.Hash, p)
+	if err != nil {
+		return err
+	}
+	if len(want) != len(l.Keys) {
+		return fmt.Errorf("the client found %d keys under %s, the chain has %d", len(l.Keys), l.Prefix, len(want))
+	}
+	slices.Sort(l.Keys) // the client lists them as it finds them
+	for i := range want {
+		if l.Keys[i] != "0x"+hex.EncodeToString(want[i]) {
+			return fmt.Errorf("the client found key %s, the chain has %x", l.Keys[i], want[i])
+		}
+	}
+	fmt.Printf("smoldot listed      %d keys under %s\n", len(want), prefix)
 	return nil
 }
 
@@ -310,7 +356,7 @@ func text(v *string) string {
 	return *v
 }
 
-func (w *witness) verdict(n *demonet.Network, heads, keys int, took time.Duration) error {
+func (w *witness) verdict(n *demonet.Network, heads int, took time.Duration) error {
 	switch {
 	case !w.last.Done:
 		return fmt.Errorf("the client did not finish: %d of %d finalized heads (last words: %s)", len(w.finalized), heads, w.lastLog)
@@ -320,8 +366,10 @@ func (w *witness) verdict(n *demonet.Network, heads, keys int, took time.Duratio
 		return fmt.Errorf("no warp sync over %d set changes: %d fragments, to block %v", history/setChanges, w.fragments, w.warp)
 	case len(w.finalized) < heads:
 		return fmt.Errorf("%d of %d finalized heads", len(w.finalized), heads)
-	case w.values != keys:
-		return fmt.Errorf("%d of %d storage values", w.values, keys)
+	case w.values != len(values):
+		return fmt.Errorf("%d of %d storage values", w.values, len(values))
+	case w.keys == 0:
+		return errors.New("no keys under a prefix")
 	case w.calls == 0:
 		return errors.New("no runtime call")
 	}
@@ -329,11 +377,15 @@ func (w *witness) verdict(n *demonet.Network, heads, keys int, took time.Duratio
 	if last < first+leastHeads {
 		return fmt.Errorf("finalized head went from %d to %d only", first, last)
 	}
+	changed := last/setChanges - first/setChanges
+	if heads > setChanges && changed == 0 {
+		return fmt.Errorf("no set change from block %d to %d", first, last)
+	}
 	fmt.Printf("smoldot warped      to block %d in %d fragments\n", *w.warp, w.fragments)
-	fmt.Printf("smoldot followed    finalized heads %d to %d, over %d set changes, %v in all\n", first, last, int(last/setChanges-first/setChanges), took.Round(100*time.Millisecond))
+	fmt.Printf("smoldot followed    finalized heads %d to %d, over %d set changes, %v in all\n", first, last, changed, took.Round(100*time.Millisecond))
 	for i, p := range n.Peers() {
 		s := p.Stats()
-		fmt.Printf("peer %d              requests %v, %d commits sent, %d bans, %d odd messages\n", i, s.Requests, s.Commits, s.Bans, s.BadMessages+s.BadNeighbor)
+		fmt.Printf("peer %d              requests %v, %d repeated, %d commits sent, %d odd messages\n", i, s.Requests, s.Repeats, s.Commits, s.BadMessages+s.BadNeighbor)
 	}
 	fmt.Println("ok    interop")
 	return nil
