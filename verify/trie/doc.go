@@ -12,8 +12,9 @@
 // caller's limit allows. What is above the bounds is refused with [ErrLimit].
 //
 // It does not know child tries as such: the root of one is a value in the main trie, and a Proof made
-// with that root and the same nodes reads the child trie. It does not know the compact proofs of the
-// state protocol, in which the hashes of included children are left out.
+// with that root and the same nodes reads the child trie, unless a root node under 32 bytes of the other
+// is among them. It does not know the compact proofs of the state protocol, in which the hashes of
+// included children are left out.
 //
 // It never trusts a node for where it stands in the list, never recurses by the depth of a proof, and
 // never copies a value out of one: what [Proof.Get] returns aliases the bytes the proof was made of.
