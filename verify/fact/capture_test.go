@@ -1,15 +1,18 @@
 package fact
 
 import (
+	"bytes"
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/taolight/taolight/verify"
+	"github.com/taolight/taolight/verify/checkpoint"
 	"github.com/taolight/taolight/verify/trie"
 )
 
@@ -423,6 +426,77 @@ func TestProof(t *testing.T) {
 		// looks no different from an entry that is missing.
 		if undecided > 50 {
 			t.Errorf("node %d: %d of %d changed bytes left undecided", i, undecided, len(b))
+		}
+	}
+}
+
+// Tries of keys made of few nibbles, so that every shape of path comes up. A proof that lacks an entry
+// is never called false, and one with a changed entry never proves anything.
+func TestProofMadeTries(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	failed := 0
+	for round := range 300 {
+		state := trie.New(trie.V1)
+		var keys [][]byte
+		for range 1 + rng.IntN(30) {
+			key := make([]byte, rng.IntN(4))
+			for i := range key {
+				key[i] = []byte{0x00, 0x01, 0x10, 0x11, 0x20}[rng.IntN(5)]
+			}
+			value := bytes.Repeat([]byte{byte(rng.IntN(256))}, []int{0, 1, 20, 32, 33, 60}[rng.IntN(6)])
+			state, keys = state.Put(key, value), append(keys, key)
+		}
+		key := keys[rng.IntN(len(keys))]
+		value, _ := state.Get(key)
+		root := state.Root()
+		nodes := state.Prove(key)
+		r := func(nodes [][]byte) record {
+			list := make([]string, len(nodes))
+			for i, n := range nodes {
+				list[i] = hexOf(n)
+			}
+			return record{"state_root": root, "key": hexOf(key), "proof": list}
+		}
+		name := fmt.Sprintf("round %d, key %x", round, key)
+		expect(t, name, "proof", r(nodes).with("value", hexOf(value)), OK, "")
+		expect(t, name+", stated absent", "proof", r(nodes).with("value", nil), Failed, "key 0: ")
+		for i := range nodes {
+			less := append(append([][]byte{}, nodes[:i]...), nodes[i+1:]...)
+			expect(t, fmt.Sprintf("%s, without entry %d of %d", name, i, len(nodes)), "proof", r(less), Undecided, "key 0: ")
+			changed := append([][]byte{}, nodes...)
+			changed[i] = bytes.Clone(nodes[i])
+			changed[i][rng.IntN(len(changed[i]))] ^= 1 << rng.IntN(8)
+			switch v := judge(t, "proof", r(changed)); v.Outcome {
+			case OK:
+				t.Errorf("%s, entry %d changed: %v", name, i, v)
+			case Failed:
+				failed++
+			}
+		}
+	}
+	if failed < 300 {
+		t.Errorf("only %d changed entries were called false", failed)
+	}
+}
+
+// The lists that are compiled in are the ones of the captures, key by key, and seal their headers.
+func TestBuiltinLists(t *testing.T) {
+	all := recordsOf(t, "bittensor-headers.json")
+	for i, r := range all {
+		v := judge(t, "header", r.with("aura_authorities", drop))
+		if v.Outcome != OK || v.Get("authorities_from") != "built-in" {
+			t.Errorf("%d: %v", i, v)
+		}
+	}
+	for network, number := range map[string]uint32{"finney": 8867448, "test": 3264162} {
+		n, err := checkpoint.ByName(network)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list, _ := n.AuraAuthorities(number)
+		want := all[0]["aura_authorities"].(map[string]any)[network].([]any)
+		if fmt.Sprint(list) != fmt.Sprint(want) {
+			t.Errorf("%s: %v, want %v", network, list, want)
 		}
 	}
 }

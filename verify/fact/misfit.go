@@ -14,6 +14,8 @@ import (
 const (
 	misfitWork = 64 << 20 // bytes searched for one key
 	misfitKeys = 8        // incomplete keys looked into
+
+	misfitKeySize = 256 // bytes; the keys of this chain are shorter than 200
 )
 
 // misfit tells a proof in which something is wrong from one that merely lacks something, for a key
@@ -95,36 +97,41 @@ func malformed(nodes [][]byte, h verify.Hash) bool {
 // missingDepth returns the depth in nibbles of the entry that the lookup of key stops for. It is not
 // known where a zero nibble leaves two depths to choose from.
 func missingDepth(p *trie.Proof, key []byte) (int, bool) {
-	for k := 0; k <= len(key); k++ {
-		first, err := p.MissingKeys(key[:k], nil, 1)
-		if err != nil {
-			return 0, false
-		}
-		// The prefix itself comes back if the missing entry is at its end or above it, and only for
-		// the shortest such prefix is it news.
-		if len(first) == 0 || !bytes.Equal(first[0], key[:k]) {
-			continue
-		}
-		if k == 0 {
-			return 0, true
-		}
-		if key[k-1]&0x0f == 0 {
-			return 0, false
-		}
-		above, err := p.MissingKeys(key[:k-1], nil, 4096)
-		if err != nil {
-			return 0, false
-		}
-		odd := append(bytes.Clone(key[:k-1]), key[k-1]&0xf0)
-		for _, m := range above {
-			switch {
-			case bytes.Equal(m, key[:k]):
-				return 2 * k, true
-			case bytes.Equal(m, odd):
-				return 2*k - 1, true
-			}
-		}
+	if len(key) > misfitKeySize {
 		return 0, false
+	}
+	// A prefix that ends at the missing entry or below it is what has to be asked for, so it comes
+	// back alone. From the full key upwards that takes a walk down the path each time; only the one
+	// prefix too short has other entries below it to look through.
+	back := func(k int) bool {
+		first, err := p.MissingKeys(key[:k], nil, 1)
+		return err == nil && len(first) == 1 && bytes.Equal(first[0], key[:k])
+	}
+	k := len(key)
+	if !back(k) {
+		return 0, false
+	}
+	for k > 0 && back(k-1) {
+		k--
+	}
+	if k == 0 {
+		return 0, true
+	}
+	if key[k-1]&0x0f == 0 {
+		return 0, false
+	}
+	above, err := p.MissingKeys(key[:k-1], nil, 4096)
+	if err != nil {
+		return 0, false
+	}
+	odd := append(bytes.Clone(key[:k-1]), key[k-1]&0xf0)
+	for _, m := range above {
+		switch {
+		case bytes.Equal(m, key[:k]):
+			return 2 * k, true
+		case bytes.Equal(m, odd):
+			return 2*k - 1, true
+		}
 	}
 	return 0, false
 }
