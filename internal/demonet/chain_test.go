@@ -285,6 +285,14 @@ func TestWarpVerifies(t *testing.T) {
 	if to, _, err := p.Verify(from); err != nil || to.Header.Number != 300 {
 		t.Errorf("late warp: %v, %v", to.Header, err)
 	}
+	// A change as the newest block is there once.
+	p, err = c.warp(from.Hash, 660)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := len(p.Fragments); n != 11 || p.Fragments[n-1].Header.Number != 660 || p.Fragments[n-2].Header.Number != 600 {
+		t.Errorf("%d fragments to block 660", n)
+	}
 	if _, err := c.warp(c.best().hash, c.final.header.Number); err == nil {
 		t.Error("warp from a block that is not final")
 	}

@@ -484,6 +484,46 @@ func TestFaultsComeAndGo(t *testing.T) {
 	}
 }
 
+// TestNothingFinal: a peer whose finality is later than the chain is long knows of none.
+func TestNothingFinal(t *testing.T) {
+	n := network(t, Config{Peers: 1, Faults: []Fault{{Kind: LateFinality, Blocks: 1000}}})
+	l, p := enter(t, n), n.Peers()[0]
+	l.dial(p)
+	if w := l.warp(p, n.Genesis()); len(w.Fragments) != 0 || !w.Finished {
+		t.Errorf("%d fragments", len(w.Fragments))
+	}
+}
+
+// TestWants: commits go to those in the same set below the block, once.
+func TestWants(t *testing.T) {
+	c := quiet(t, Config{SetChangeEvery: 12})
+	v, ok := c.voteOn(26) // by set 2
+	if !ok {
+		t.Fatal("no vote")
+	}
+	in := func(set uint64, height uint32) *wire.Neighbor {
+		return &wire.Neighbor{Round: 1, SetID: set, Height: height}
+	}
+	for name, x := range map[string]struct {
+		client client
+		want   bool
+	}{
+		"below":          {client{grandpa: true, neighbor: in(2, 25)}, true},
+		"far below":      {client{grandpa: true, neighbor: in(2, 0)}, true},
+		"there already":  {client{grandpa: true, neighbor: in(2, 26)}, false},
+		"set before":     {client{grandpa: true, neighbor: in(1, 23)}, false},
+		"set after":      {client{grandpa: true, neighbor: in(3, 25)}, false},
+		"has got it":     {client{grandpa: true, neighbor: in(2, 25), committed: 26}, false},
+		"never said":     {client{grandpa: true}, false},
+		"no substream":   {client{neighbor: in(2, 25)}, false},
+		"got the former": {client{grandpa: true, neighbor: in(2, 24), committed: 25}, true},
+	} {
+		if got := x.client.wants(v); got != x.want {
+			t.Errorf("%s: %v", name, got)
+		}
+	}
+}
+
 // TestConflictIsSent: both blocks of a conflict come to the clients, the second one's commit too.
 func TestConflictIsSent(t *testing.T) {
 	n := network(t, Config{Peers: 1})
