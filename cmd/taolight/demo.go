@@ -17,12 +17,12 @@ import (
 
 // demoFlags are the flags of a demo network, alone or beside a node.
 type demoFlags struct {
-	specOut, chainSpec            string
-	peers, authorities            int
-	blockTime                     time.Duration
-	history, setChangeEvery, slow int
-	faults                        []string
-	archive                       bool
+	specOut, chainSpec      string
+	peers, authorities      int
+	blockTime               time.Duration
+	history, setChangeEvery int
+	faults                  []string
+	archive                 bool
 }
 
 // register adds the flags. --chain-spec has no prefix, as no other network has a use for it.
@@ -34,9 +34,9 @@ func (d *demoFlags) register(cmd *cobra.Command, prefix string) {
 	f.IntVar(&d.authorities, prefix+"authorities", demonet.DefaultAuthorities, "authorities that make and finalize blocks")
 	f.DurationVar(&d.blockTime, prefix+"block-time", demonet.DefaultBlockTime, "time between blocks")
 	f.IntVar(&d.history, prefix+"history", demonet.DefaultHistory, "blocks that are there at the start")
-	f.IntVar(&d.setChangeEvery, prefix+"set-change-every", demonet.DefaultSetChanges, "blocks between changes of the authority sets, 0 for never")
+	f.IntVar(&d.setChangeEvery, prefix+"set-change-every", demonet.DefaultSetChanges, "blocks between changes of the authority sets,\n0 for never; by default there is one in block 20 too")
 	f.StringArrayVar(&d.faults, prefix+"fault", nil, "PEER:KIND, what is wrong with which peer (taolight demo --help lists the kinds)")
-	f.BoolVar(&d.archive, prefix+"archive", false, "keep every state, not only those of the last 256 blocks")
+	f.BoolVar(&d.archive, prefix+"archive", false, "let the last peer keep every state, not only those of 256 blocks")
 }
 
 // given reports whether any of the flags stands on the command line.
@@ -52,7 +52,7 @@ func (d *demoFlags) given(cmd *cobra.Command, prefix string) bool {
 // config turns the flags into a network's configuration, in which 0 means a default and a negative
 // number none.
 func (d *demoFlags) config() (demonet.Config, error) {
-	cfg := demonet.Config{Peers: d.peers, Authorities: d.authorities, BlockTime: d.blockTime, Archive: d.archive}
+	cfg := demonet.Config{Slack: noSlack, Peers: d.peers, Authorities: d.authorities, BlockTime: d.blockTime, Archive: d.archive}
 	for _, c := range []struct {
 		name string
 		n    int
@@ -64,7 +64,10 @@ func (d *demoFlags) config() (demonet.Config, error) {
 	if d.blockTime <= 0 {
 		return cfg, usage("block time %v: want more than nothing", d.blockTime)
 	}
-	cfg.History, cfg.SetChangeEvery = orNone(d.history), orNone(d.setChangeEvery)
+	cfg.History = orNone(d.history)
+	if d.setChangeEvery != demonet.DefaultSetChanges {
+		cfg.SetChangeEvery = orNone(d.setChangeEvery) // 0 stands for the default, which has an early first one
+	}
 	if cfg.History < -1 || cfg.SetChangeEvery < -1 {
 		return cfg, usage("history and set-change-every cannot be negative")
 	}
@@ -79,6 +82,7 @@ func (d *demoFlags) config() (demonet.Config, error) {
 		b, err := readBounded(d.chainSpec, maxChainSpec)
 		if err == nil {
 			cfg.RuntimeCode, err = demonet.RuntimeOf(b)
+			cfg.Slack = 0 // its slots last longer than its blocks, and have to start back in time
 		}
 		if err != nil {
 			return cfg, usage("--chain-spec: %w", err)
@@ -86,6 +90,10 @@ func (d *demoFlags) config() (demonet.Config, error) {
 	}
 	return cfg, nil
 }
+
+// noSlack lets the history end at the start: these networks run by the clock, and a head that is minutes
+// old to begin with would be called so.
+const noSlack = -1
 
 const maxChainSpec = 64 << 20
 

@@ -217,7 +217,7 @@ func readBack(f *os.File) (*storage.Manifest, error) {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	m, err := storage.Restore(dir, f)
+	m, err := storage.Restore(filepath.Join(dir, "store"), f)
 	if err != nil {
 		return nil, &control.Error{Code: control.Damaged, Err: fmt.Errorf("copy is not sound: %w", err)}
 	}
@@ -269,7 +269,8 @@ func (a *app) restore(cmd *cobra.Command, path string) error {
 		return err
 	}
 	defer os.RemoveAll(tmp)
-	m, err := storage.Restore(tmp, f)
+	made := filepath.Join(tmp, "store")
+	m, err := storage.Restore(made, f)
 	if err != nil {
 		e := &control.Error{Code: control.Failure, Err: fmt.Errorf("%s: %w", path, err)}
 		if errors.Is(err, storage.ErrDamaged) {
@@ -282,7 +283,8 @@ func (a *app) restore(cmd *cobra.Command, path string) error {
 			WithHint("name its network with --network")
 	}
 	control.RemoveDead(p.dir)
-	if err := os.Rename(tmp, p.dir); err != nil {
+	os.Remove(p.dir) // an empty one; any other stays, and is refused here
+	if err := os.Rename(made, p.dir); err != nil {
 		return err
 	}
 	if a.json {

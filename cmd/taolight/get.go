@@ -97,15 +97,15 @@ func (a *app) get(ctx context.Context, who control.Answerer, questions []questio
 	if err != nil {
 		return err
 	}
-	if len(r.Values) != len(questions) {
-		return fmt.Errorf("%w: %d values for %d keys", control.ErrProtocol, len(r.Values), len(questions))
+	if len(r.Items) != len(questions) {
+		return fmt.Errorf("%w: %d values for %d keys", control.ErrProtocol, len(r.Items), len(questions))
 	}
 	for i, q := range questions {
-		v := &r.Values[i]
+		v := &r.Items[i]
 		if q.item == nil {
 			continue
 		}
-		v.Item = q.name
+		v.Name = q.name
 		if value, err := verify.ParseHex(v.Value); v.Outcome == "present" && err == nil {
 			if d, err := q.item.Decode(value); err == nil {
 				v.Decoded = d.JSON
@@ -134,7 +134,7 @@ func (a *app) printReading(w io.Writer, r *control.Reading, questions []question
 	}
 	fmt.Fprintf(w, "%s   %s %s %s\nproof    %s, %s, from %s%s\n", a.style.bold(networkName(r.Network, r.Demo)), r.Trust, block(r.Number),
 		short(r.Hash), count(len(r.Proof), "node"), size(uint64(bytes)), count(r.Peers, "peer"), joined)
-	for i, v := range r.Values {
+	for i, v := range r.Items {
 		fmt.Fprintf(w, "\n%s\n", a.style.bold(questions[i].name))
 		switch v.Outcome {
 		case "present":

@@ -119,6 +119,7 @@ headers, finality and storage, from a checkpoint on, with no server to trust.`,
 		RunE:          a.do(a.bare),
 	}
 	root.CompletionOptions.DisableDefaultCmd = true
+	root.SetHelpCommand(a.helpCommand())
 	a.settings(root, readerSettings...)
 	root.AddGroup(&cobra.Group{ID: "node", Title: "The node:"}, &cobra.Group{ID: "ask", Title: "Asking it:"},
 		&cobra.Group{ID: "file", Title: "Files:"})
@@ -137,6 +138,22 @@ headers, finality and storage, from a checkpoint on, with no server to trust.`,
 		}
 	})
 	return root
+}
+
+// helpCommand is cobra's own, but for a command that there is not.
+func (a *app) helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "help [COMMAND]",
+		Short: "how to use a command",
+		RunE: a.do(func(cmd *cobra.Command, args []string) error {
+			of, rest, err := cmd.Root().Find(args)
+			if err != nil || len(rest) > 0 {
+				return noCommand(cmd.Root(), args)
+			}
+			of.InitDefaultHelpFlag()
+			return of.Help()
+		}),
+	}
 }
 
 // noCommand refuses what is no command of ours.

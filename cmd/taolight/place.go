@@ -11,6 +11,7 @@ import (
 	"github.com/taolight/taolight/internal/config"
 	"github.com/taolight/taolight/internal/control"
 	"github.com/taolight/taolight/internal/demonet"
+	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/verify/checkpoint"
 )
 
@@ -34,6 +35,13 @@ const demoSpecID = "taolight_demo"
 // place finds out where to start from. On the demo network that is nowhere before it runs.
 func (a *app) place(cfg *config.Config) (*place, error) {
 	p := &place{cfg: cfg, settings: a.configFile, dir: cfg.Dir()}
+	// Before anything is made on disk: what cannot be dialled.
+	book := lightclient.NewBook(nil)
+	for _, addr := range cfg.Peers {
+		if err := book.AddGiven(addr, "given"); err != nil {
+			return nil, usage("%s: %w", cfg.Origin("peers"), err)
+		}
+	}
 	switch cfg.Network {
 	case config.Demo:
 		p.demo, p.from = true, "genesis of this demo chain"

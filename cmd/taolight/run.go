@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/taolight/taolight/internal/config"
 	"github.com/taolight/taolight/internal/control"
+	"github.com/taolight/taolight/storage"
 	"github.com/taolight/taolight/verify/checkpoint"
 )
 
@@ -96,6 +98,15 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 		j.warn("spec", "%s", w)
 	}
 	s, err := p.start(context.WithoutCancel(ctx), demo, false, j.note)
+	for waited := time.Duration(0); errors.Is(err, storage.ErrLocked) && waited < lockWait; waited += lockPoll {
+		// A command that has joined for a question is soon gone.
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(lockPoll):
+		}
+		s, err = p.start(context.WithoutCancel(ctx), demo, false, j.note)
+	}
 	if err != nil {
 		return err
 	}

@@ -170,7 +170,7 @@ func (a *app) findOrJoin(ctx context.Context, cfg *config.Config) (*control.Clie
 			a.warn("no node runs in %s: joining %s for this question", p.dir, networkName(p.root.Network, p.demo))
 		}
 		said = true
-		s, err := p.start(context.WithoutCancel(ctx), demonet.Config{}, true, notes)
+		s, err := p.start(context.WithoutCancel(ctx), demonet.Config{Slack: noSlack}, true, notes)
 		if !errors.Is(err, storage.ErrLocked) {
 			return nil, s, err
 		}
@@ -182,8 +182,11 @@ func (a *app) findOrJoin(ctx context.Context, cfg *config.Config) (*control.Clie
 	}
 }
 
-// lockPoll is how often a store that another command has open is looked at.
-const lockPoll = 250 * time.Millisecond
+// A store that another command has open is looked at so often, and by run for so long.
+const (
+	lockPoll = 250 * time.Millisecond
+	lockWait = 5 * time.Second
+)
 
 // late says why the node has not caught up in time.
 func (s *session) late(err error) error {

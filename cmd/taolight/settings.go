@@ -2,6 +2,7 @@ package main
 
 import (
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -29,14 +30,17 @@ func (a *app) settings(cmd *cobra.Command, keys ...string) {
 			help += " (default " + s.Default + ")"
 		}
 		// The values are read by internal/config, which also says what is wrong with them.
-		if s.List {
-			cmd.Flags().StringArray(s.Flag, nil, help)
-		} else {
-			cmd.Flags().String(s.Flag, "", help)
-		}
+		cmd.Flags().Var(new(words), s.Flag, help)
 	}
 	cmd.Flags().String("config", "", "settings file (default taolight/taolight.toml in ~/.config or /etc)")
 }
+
+// words are the values of a flag each time that it is given.
+type words []string
+
+func (w *words) Set(s string) error { *w = append(*w, s); return nil }
+func (w *words) String() string     { return strings.Join(*w, " ") }
+func (w *words) Type() string       { return "string" }
 
 // config puts the settings of a command together.
 func (a *app) config(cmd *cobra.Command) (*config.Config, error) {
@@ -49,12 +53,9 @@ func (a *app) config(cmd *cobra.Command) (*config.Config, error) {
 		switch {
 		case f.Name == "config":
 			src.File = f.Value.String()
-		case !known[f.Name]:
-		default:
-			if list, ok := f.Value.(pflag.SliceValue); ok {
-				src.Flags[f.Name] = list.GetSlice()
-			} else {
-				src.Flags[f.Name] = []string{f.Value.String()}
+		case known[f.Name]:
+			if w, ok := f.Value.(*words); ok {
+				src.Flags[f.Name] = *w
 			}
 		}
 	})

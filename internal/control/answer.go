@@ -106,14 +106,17 @@ type Reading struct {
 	StateRoot string   `json:"state_root"`
 	Peers     int      `json:"peers"`           // that gave nodes of the proof
 	Error     string   `json:"error,omitempty"` // why some keys are incomplete
-	Values    []Value  `json:"values"`
+	Items     []Item   `json:"items"`
 	Keys      []string `json:"keys"`
-	Proof     []string `json:"proof"` // minimal: no node that these keys do not need
+	// Values are those of the keys, null where absence is proven. They and the proof are left out if
+	// any key is incomplete. The proof is minimal: no node that these keys do not need.
+	Values []*string `json:"values,omitempty"`
+	Proof  []string  `json:"proof,omitempty"`
 }
 
-// Value is what a proof says of one key.
-type Value struct {
-	Item    string `json:"item,omitempty"`
+// An Item is what a proof says of one key.
+type Item struct {
+	Name    string `json:"item,omitempty"`
 	Key     string `json:"key"`
 	Outcome string `json:"outcome"`         // "present", "absent", "incomplete"
 	Value   string `json:"value,omitempty"` // hex, if present; an empty value is "0x"

@@ -197,19 +197,24 @@ func (l *Local) Read(ctx context.Context, keys [][]byte) (*Reading, error) {
 	out := &Reading{
 		Schema: Schema, Network: l.Checkpoint.Network, Demo: l.Demo, Joined: l.Joined,
 		Number: r.Number, Hash: r.Hash.String(), Trust: "finalized", StateRoot: r.Root.String(), Peers: r.Peers,
-		Values: make([]Value, len(r.Values)), Keys: make([]string, len(r.Values)), Proof: make([]string, len(r.Proof)),
+		Items: make([]Item, len(r.Values)), Keys: make([]string, len(r.Values)), Proof: make([]string, len(r.Proof)),
 	}
 	if err != nil {
 		out.Error = err.Error()
 	}
 	for i, v := range r.Values {
 		out.Keys[i] = hexText(v.Key)
-		out.Values[i] = Value{Key: out.Keys[i], Outcome: "incomplete"}
+		out.Items[i] = Item{Key: out.Keys[i], Outcome: "incomplete"}
+		var value *string
 		switch v.Outcome {
 		case trie.Present:
-			out.Values[i].Outcome, out.Values[i].Value = "present", hexText(v.Value)
+			out.Items[i].Outcome, out.Items[i].Value = "present", hexText(v.Value)
+			value = &out.Items[i].Value
 		case trie.Absent:
-			out.Values[i].Outcome = "absent"
+			out.Items[i].Outcome = "absent"
+		}
+		if err == nil {
+			out.Values = append(out.Values, value)
 		}
 	}
 	for i, node := range r.Proof {

@@ -152,11 +152,11 @@ func TestAnswers(t *testing.T) {
 		}
 		now, missing := verify.StorageKey("Timestamp", "Now"), verify.StorageKey("No", "Such")
 		v, err := who.Read(ctx, [][]byte{now, missing})
-		if err != nil || len(v.Values) != 2 || v.Values[0].Outcome != "present" || v.Values[1].Outcome != "absent" || v.Values[1].Value != "" ||
+		if err != nil || len(v.Values) != 2 || v.Values[0] == nil || v.Values[1] != nil || v.Items[0].Outcome != "present" || v.Items[1].Outcome != "absent" || v.Items[1].Value != "" ||
 			v.Number != want.Header.Number || v.StateRoot != want.Header.StateRoot.String() || len(v.Proof) == 0 || len(v.Keys) != 2 {
 			t.Errorf("read: %+v, %v", v, err)
-		} else if stored, ok, err := net.Storage(want.Hash, now); err != nil || !ok || v.Values[0].Value != hexText(stored) {
-			t.Errorf("read: %s, the network has %x", v.Values[0].Value, stored)
+		} else if stored, ok, err := net.Storage(want.Hash, now); err != nil || !ok || v.Items[0].Value != hexText(stored) {
+			t.Errorf("read: %s, the network has %x", v.Items[0].Value, stored)
 		}
 	}
 	if !reflect.DeepEqual(heads[0], heads[1]) {
