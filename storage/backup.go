@@ -192,6 +192,10 @@ func restore(dir string, r io.Reader) (_ *Manifest, err error) {
 	if err := syncDir(tmp); err != nil {
 		return nil, err
 	}
+	// An empty directory in the place is as good as none; Remove takes no other.
+	if err := os.Remove(dir); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
 	if err := os.Rename(tmp, dir); err != nil {
 		return nil, err
 	}

@@ -180,6 +180,12 @@ func (s *Store) trimHeaders() {
 	if low <= s.low {
 		return
 	}
+	if low-s.low <= 64 { // the usual step: a scan would sort the whole batch for each block
+		for ; s.low < low; s.low++ {
+			s.del(bucketHeaders, headerKey(s.low))
+		}
+		return
+	}
 	var gone []string
 	s.scan(bucketHeaders, headerKey(s.low), func(key string, _ []byte) bool {
 		if n, ok := headerNumber(key); ok && n >= low {
