@@ -274,6 +274,21 @@ func (c *Chain) Dispute(m *grandpa.CommitMessage, headers []*verify.Header) (*gr
 	return grandpa.NewEvidence(set, ours, theirs)
 }
 
+// Contradicts looks at a justified header at or below the finalized number, as a warp proof may bring
+// one: evidence if it is valid and not the block that is final there, else nil.
+func (c *Chain) Contradicts(h *verify.Header, j *grandpa.Justification) *grandpa.Evidence {
+	ours, ok := c.FinalizedAt(h.Number)
+	if !ok || ours.Hash == h.Hash() {
+		return nil
+	}
+	m := &grandpa.CommitMessage{Round: j.Round, SetID: c.signer.ID, Commit: j.Commit}
+	ev, err := c.Dispute(m, append(j.Ancestry, h))
+	if err != nil {
+		return nil
+	}
+	return ev
+}
+
 func (c *Chain) crossesChange(target *block) error {
 	for b := target.parent; b != nil; b = b.parent {
 		if b.change {

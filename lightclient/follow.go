@@ -49,7 +49,14 @@ func (s *Sync) judgeHeader(id PeerID, err error) {
 	case errors.Is(err, ErrKnown), errors.Is(err, ErrStale), errors.Is(err, ErrFull),
 		errors.Is(err, ErrOrphan), errors.Is(err, ErrNoAuthorities), isFuture(err):
 	case unknownRules(err):
-		s.upgrade = err
+		// Nobody has finalized this header, so it is the word of one peer, or of one author. It
+		// counts when most peers say so and finality stands still.
+		if s.doubts == nil {
+			s.doubts = make(map[PeerID]bool)
+		}
+		if s.doubts[id] = true; 2*len(s.doubts) > len(s.peers) {
+			s.upgrade = err
+		}
 	default:
 		s.lied(id, banLie, "%v", err)
 	}

@@ -192,7 +192,8 @@ type Sync struct {
 	advanced time.Time // when the finalized block last moved
 	round    uint64    // highest GRANDPA round seen in the current set
 	alarm    *grandpa.Evidence
-	upgrade  error // a header follows rules we do not know
+	upgrade  error           // the chain follows rules we do not know
+	doubts   map[PeerID]bool // peers that sent headers of unknown rules since finality last moved
 
 	resolving bool
 	warp      warpState
@@ -293,6 +294,7 @@ func (s *Sync) event(e any) {
 		s.wantHeader(s.peers[e.Peer], e.Handshake.BestHash, e.Handshake.BestNumber)
 	case PeerClosed:
 		delete(s.peers, e.Peer)
+		delete(s.doubts, e.Peer)
 	case GrandpaOpened:
 		if p := s.peers[e.Peer]; p != nil {
 			p.gossip = true
@@ -425,6 +427,7 @@ func (s *Sync) finalized(previous grandpa.Finalized, blocks []FinalBlock, skippe
 		return
 	}
 	s.advanced = s.now
+	s.upgrade, s.doubts = nil, nil
 	final := s.chain.Finalized()
 	if final.Set.ID != previous.Set.ID {
 		s.round = 1

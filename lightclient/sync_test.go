@@ -455,3 +455,54 @@ func TestEvidence(t *testing.T) {
 		t.Errorf("finality went on to block %d", got.Header.Number)
 	}
 }
+
+// TestUnknownEngine: a header of rules we do not know is one peer's word until most say so, and then
+// only until finality moves on.
+func TestUnknownEngine(t *testing.T) {
+	net := demo(t, demonet.Config{History: 20, SetChangeEvery: -1, Slack: 2000})
+	b := newBench(t, net, SyncConfig{})
+	b.open()
+	b.run(5 * time.Second)
+	strange := *net.Best()
+	strange.ParentHash, strange.Number = net.Best().Hash(), strange.Number+1
+	strange.Digest = append([]verify.DigestItem{{Type: verify.DigestPreRuntime, Engine: verify.EngineID{'B', 'A', 'B', 'E'}, Data: []byte{1}}}, strange.Digest[1:]...)
+	for i, p := range b.s.sorted() {
+		b.emit(Announced{p.id, wire.Announce{Header: &strange}})
+		b.run(time.Second)
+		if said := b.s.upgrade != nil; said != (i >= 1) {
+			t.Errorf("after %d of 3 peers: upgrade %v", i+1, b.s.upgrade)
+		}
+	}
+	b.step(true)
+	b.step(true)
+	b.run(5 * time.Second)
+	b.at(net.Finalized().Header.Number)
+	if b.s.upgrade != nil {
+		t.Errorf("finality moved on, and still: %v", b.s.upgrade)
+	}
+}
+
+// TestWarpConflict: a warp answer with a valid finality for another block at our height is evidence.
+func TestWarpConflict(t *testing.T) {
+	net := demo(t, demonet.Config{History: 20, SetChangeEvery: -1, Slack: 2000})
+	b := newBench(t, net, SyncConfig{Finality: Pull, PullEvery: time.Minute})
+	b.open()
+	b.run(5 * time.Second)
+	set, _, theirs, err := net.Conflict()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if ev := b.s.chain.Contradicts(theirs.Header, theirs.Justification); ev == nil || ev.Verify(&set) != nil {
+		t.Fatal("no evidence")
+	}
+	ours := b.s.chain.Finalized()
+	if ev := b.s.chain.Contradicts(ours.Header, ours.Justification); ev != nil {
+		t.Error("our own finality contradicts itself")
+	}
+	spoiled := *theirs.Justification
+	spoiled.Commit.Precommits = slices.Clone(spoiled.Commit.Precommits)
+	spoiled.Commit.Precommits[0].Signature[3] ^= 1
+	if ev := b.s.chain.Contradicts(theirs.Header, &spoiled); ev != nil {
+		t.Error("evidence from a justification that does not verify")
+	}
+}

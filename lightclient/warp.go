@@ -225,18 +225,20 @@ func (s *Sync) warpAnswered(ask *warpAsk, e *Answered) {
 		}
 		return
 	}
-	for _, f := range proof.Fragments {
-		if f.Header.Number <= before.Header.Number && len(proof.Fragments) == 1 && proof.Finished {
-			// Its latest justification is not above our block: no news, and no lie.
-			if p != nil {
-				p.nothing = before.Hash
-			}
-			if w.caughtUp {
-				w.needed = false
-			}
+	if f := proof.Fragments[0]; len(proof.Fragments) == 1 && proof.Finished && f.Header.Number <= before.Header.Number {
+		// Its latest justification is not above our block: no news, and no lie, unless it is for
+		// another block than the one that is final there.
+		if ev := s.chain.Contradicts(f.Header, f.Justification); ev != nil {
+			s.raise(ev)
 			return
 		}
-		break
+		if p != nil {
+			p.nothing = before.Hash
+		}
+		if w.caughtUp {
+			w.needed = false
+		}
+		return
 	}
 	s.tellSets(before.Set, proof)
 	verified, err := s.chain.Warp(proof)
