@@ -208,3 +208,26 @@ func TestStopped(t *testing.T) {
 	runDemo(t, net)
 	n.wait(i, "final #")
 }
+
+// TestDiscovery: from one address the others are found.
+func TestDiscovery(t *testing.T) {
+	net := startDemo(t, demonet.Config{Peers: 5})
+	runDemo(t, net)
+	n := newNotes(t)
+	cfg := config(net, n)
+	cfg.Bootnodes = cfg.Bootnodes[:1]
+	node, _ := startNode(t, cfg)
+	i := 0
+	for range 5 {
+		_, i = n.wait(i, "peers joined")
+	}
+	if s := status(t, node); s.Peers.Known < 5 {
+		t.Errorf("%d peers known of 5", s.Peers.Known)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	open, _, err := node.Peers(ctx)
+	if err != nil || len(open) != 5 {
+		t.Errorf("%d peers open, %v", len(open), err)
+	}
+}
