@@ -206,6 +206,9 @@ func seeBusy(t *testing.T, l *light, p *Peer) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
+	if s := p.Stats(); s.Unanswered != 4 {
+		t.Errorf("%d requests closed", s.Unanswered)
+	}
 }
 
 func seeFull(t *testing.T, l *light, p *Peer) {

@@ -32,6 +32,7 @@ var errBusy = errors.New("no answer")
 // Stats counts what clients did to a peer.
 type Stats struct {
 	Requests    map[string]int // by end of protocol name: sync/2, light/2, sync/warp, kad
+	Unanswered  int            // of those, closed without an answer
 	MaxInFlight int            // most requests under way at once, of all clients
 	Repeats     int            // requests on sync/2 that had been answered twice before
 	Bans        int            // of those, for bodies: each costs the connection

@@ -35,7 +35,12 @@ type handler func(ctx context.Context, from peer.ID, body []byte) ([]byte, error
 // request wraps the handler of a protocol with what is common to all: counting, the queue (0: no
 // bound), and the faults that concern every request.
 func (p *Peer) request(name string, queue int, f handler) handler {
-	return func(ctx context.Context, from peer.ID, body []byte) ([]byte, error) {
+	return func(ctx context.Context, from peer.ID, body []byte) (answer []byte, err error) {
+		defer func() {
+			if err != nil {
+				p.note(func(s *Stats) { s.Unanswered++ })
+			}
+		}()
 		p.mu.Lock()
 		p.stats.Requests[name]++
 		p.flying[name]++
