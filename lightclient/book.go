@@ -261,9 +261,14 @@ func (b *Book) Len() int { return len(b.contacts) }
 func (b *Book) Errors() []string {
 	var out []string
 	for _, c := range b.contacts {
-		if c.lastErr != "" && len(c.Addrs) > 0 && (c.pinned() || len(b.contacts) <= 8) {
-			out = append(out, c.Addrs[0]+": "+c.lastErr)
+		if c.lastErr == "" || len(c.Addrs) == 0 || !c.pinned() && len(b.contacts) > 8 {
+			continue
 		}
+		text := c.lastErr
+		if !strings.Contains(text, c.Addrs[0]) {
+			text = c.Addrs[0] + ": " + text
+		}
+		out = append(out, text)
 	}
 	slices.Sort(out)
 	return out

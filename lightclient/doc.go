@@ -18,7 +18,12 @@
 //	state.go    the Aura list, read by proof where headers were skipped
 //	book.go     known addresses, back-off and bans
 //	read.go     storage reads from several peers
-//	node.go     the only file that owns goroutines and sockets
+//	node.go     the loop that drives the rest and carries out what Sync decides
+//	slots.go    peers: dialling, handshakes, requests in flight, discovery
+//	keep.go     what is kept over a restart, and proven again at the start
+//	status.go   one look at all of it
+//
+// Goroutines and sockets are owned by node.go and slots.go and by nothing else.
 //
 // It never writes to disk itself: it declares the small Store that it needs. The wire formats are in
 // lightclient/wire, the libp2p host in lightclient/p2p.
