@@ -251,17 +251,119 @@ func TestRestoreRefusesDamage(t *testing.T) {
 	}
 }
 
+// packBackup makes a tar of any parts with the right checksum, as someone would who wants to be believed.
+func packBackup(t testing.TB, parts [3][]byte) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	w := tar.NewWriter(&out)
+	sum := newSum()
+	put := func(name string, b []byte) {
+		must(t, w.WriteHeader(&tar.Header{Name: name, Mode: 0o600, Size: int64(len(b)), Typeflag: tar.TypeReg}))
+		_, err := w.Write(b)
+		must(t, err)
+	}
+	for i, name := range []string{backupManifest, backupHead, databaseName} {
+		put(name, parts[i])
+		fmt.Fprintf(sum, "%s\x00%d\x00%s", name, len(parts[i]), parts[i])
+	}
+	put(backupSum, fmt.Appendf(nil, "%x\n", sum.Sum(nil)))
+	must(t, w.Close())
+	return out.Bytes()
+}
+
+func unpackBackup(t testing.TB, b []byte) (parts [3][]byte) {
+	t.Helper()
+	r := tar.NewReader(bytes.NewReader(b))
+	for i := range parts {
+		_, err := r.Next()
+		must(t, err)
+		parts[i], err = io.ReadAll(r)
+		must(t, err)
+	}
+	return parts
+}
+
+// TestRestoreForged: a right checksum over parts that do not belong together, or that are damaged or foreign.
+func TestRestoreForged(t *testing.T) {
+	parts := unpackBackup(t, filledBackup(t))
+	parent := memoryDir(t)
+	dir := filepath.Join(parent, "new")
+	if _, err := Restore(dir, bytes.NewReader(packBackup(t, parts))); err != nil {
+		t.Fatal(err)
+	}
+	must(t, os.RemoveAll(dir))
+	otherHead, err := appendRecord(nil, record{seq: 1, head: testHead(41), genesis: foreign})
+	must(t, err)
+	laterHead, err := appendRecord(nil, record{seq: 1, head: testHead(43), genesis: genesis})
+	must(t, err)
+	flipped := bytes.Clone(parts[2])
+	flipped[bytes.Index(flipped, []byte("peer03peer03"))+20] ^= 1
+	replace := func(from, to string) []byte {
+		if !bytes.Contains(parts[0], []byte(from)) {
+			t.Fatalf("no %q in %s", from, parts[0])
+		}
+		return bytes.Replace(parts[0], []byte(from), []byte(to), 1)
+	}
+	tests := map[string]struct {
+		part int
+		b    []byte
+		want error
+	}{
+		"no manifest":           {0, nil, ErrDamaged},
+		"manifest of junk":      {0, []byte("{"), ErrDamaged},
+		"newer format":          {0, replace(`"format":1`, `"format":2`), ErrNewer},
+		"newer schema":          {0, replace(`"schema":1`, `"schema":2`), ErrNewer},
+		"no format":             {0, replace(`"format":1`, `"format":0`), ErrDamaged},
+		"genesis of another":    {0, replace(genesis.String(), foreign.String()), ErrDamaged},
+		"long manifest":         {0, make([]byte, maxManifest+1), ErrDamaged},
+		"head of another chain": {1, otherHead, ErrDamaged},
+		"another head":          {1, laterHead, ErrDamaged},
+		"head of junk":          {1, []byte("junk"), ErrDamaged},
+		"long head":             {1, make([]byte, slotSize+1), ErrDamaged},
+		"no database":           {2, nil, ErrDamaged},
+		"damaged record":        {2, flipped, ErrDamaged},
+		"cut database":          {2, parts[2][:len(parts[2])-1], ErrDamaged},
+	}
+	for name, test := range tests {
+		p := parts
+		p[test.part] = test.b
+		if _, err := Restore(dir, bytes.NewReader(packBackup(t, p))); !errors.Is(err, test.want) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if left := names(t, parent); len(left) != 0 {
+			t.Fatalf("%s: left behind %v", name, left)
+		}
+	}
+	p := parts
+	p[0], p[1] = bytes.Replace(replace(genesis.String(), foreign.String()), []byte(`"number":41`), []byte(`"number":0`), 1), nil
+	if _, err := Restore(dir, bytes.NewReader(packBackup(t, p))); !errors.Is(err, ErrGenesis) {
+		t.Errorf("database of another chain: %v", err)
+	}
+}
+
 func FuzzRestore(f *testing.F) {
 	b := filledBackup(f)
-	f.Add(b)
-	f.Add(b[:3000])
+	parts := unpackBackup(f, b)
+	f.Add(b, []byte{}, []byte{}, true)
+	f.Add(parts[0], parts[1], parts[2], false)
+	f.Add(parts[0], []byte{}, parts[2], false)
 	parent := memoryDir(f)
-	f.Fuzz(func(t *testing.T, b []byte) {
+	f.Fuzz(func(t *testing.T, first, head, database []byte, raw bool) {
+		b := first
+		if !raw {
+			database = bytes.Clone(database)
+			sealMeta(database)
+			b = packBackup(t, [3][]byte{first, head, database})
+		}
 		dir := filepath.Join(parent, "new")
-		if _, err := Restore(dir, bytes.NewReader(b)); err == nil {
-			if _, err := CheckDir(t.Context(), dir, genesis, true, nil); err != nil {
-				t.Fatal(err)
+		if m, err := Restore(dir, bytes.NewReader(b)); err == nil {
+			cfg := testConfig(dir)
+			cfg.Genesis = m.Genesis
+			s, rec := mustOpen(t, cfg)
+			if len(rec.Moved) != 0 || rec.Dropped != 0 {
+				t.Fatalf("%+v", rec)
 			}
+			mustClose(t, s)
 			must(t, os.RemoveAll(dir))
 		}
 		if left := names(t, parent); len(left) != 0 {

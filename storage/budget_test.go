@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"strconv"
 	"strings"
 	"testing"
@@ -109,6 +110,15 @@ func TestCountersAreTrue(t *testing.T) {
 	if _, err := os.Stat("/proc/self/io"); err != nil {
 		t.Skip(err)
 	}
+	if os.Getenv(childEnv) == "" {
+		// In a process of its own, since the test framework writes a log of its own in this one.
+		child := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestCountersAreTrue$")
+		child.Env = append(os.Environ(), childEnv+"=count")
+		if out, err := child.CombinedOutput(); err != nil {
+			t.Fatalf("%v\n%s", err, out)
+		}
+		return
+	}
 	cfg := testConfig(memoryDir(t))
 	written := func() uint64 {
 		b, err := os.ReadFile("/proc/self/io")
@@ -129,7 +139,8 @@ func TestCountersAreTrue(t *testing.T) {
 	}
 	mustClose(t, s)
 	seen := written() - before
-	if got := s.Stats().BytesWritten; got != seen {
+	// The runtime wakes its own poller with writes of 8 bytes, which the kernel counts too.
+	if got := s.Stats().BytesWritten; got > seen || (seen-got)%8 != 0 || seen-got >= 2048 {
 		t.Errorf("%d bytes counted, the kernel saw %d", got, seen)
 	}
 }

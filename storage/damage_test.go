@@ -726,6 +726,29 @@ func TestDroppedRecords(t *testing.T) {
 	}
 }
 
+// TestSwappedRecords: a sound value under another key is damage as well.
+func TestSwappedRecords(t *testing.T) {
+	slotsFile, database := smallStore(t)
+	const length = 6*20 + 4
+	swapped := 0
+	for from := 0; ; {
+		i := bytes.Index(database[from:], []byte("peer11"+strings.Repeat("peer11", 20)))
+		k := bytes.Index(database[from:], []byte("peer12"+strings.Repeat("peer12", 20)))
+		if i < 0 || k < 0 {
+			break
+		}
+		i, k = from+i+6, from+k+6
+		a := bytes.Clone(database[i : i+length])
+		copy(database[i:], database[k:k+length])
+		copy(database[k:], a)
+		swapped++
+		from = max(i, k) + length
+	}
+	if rec := survive(t, memoryDir(t), slotsFile, database); swapped == 0 || rec.Dropped != 2 || len(rec.Moved) != 0 {
+		t.Errorf("%d swapped: %+v", swapped, rec)
+	}
+}
+
 func FuzzSlots(f *testing.F) {
 	r, err := appendRecord(nil, record{seq: 5, head: testHead(77), genesis: genesis})
 	must(f, err)

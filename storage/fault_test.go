@@ -397,6 +397,76 @@ func TestReadOnlyDisk(t *testing.T) {
 	s.Close()
 }
 
+// TestRejectedOnReadOnlyDisk: a head that was found false does not come back when the disk can be written at last.
+func TestRejectedOnReadOnlyDisk(t *testing.T) {
+	dir := mount(t, "tmpfs", "size=8m")
+	cfg := testConfig(filepath.Join(dir, "store"))
+	s, _ := mustOpen(t, cfg)
+	must(t, s.WriteHead(testHead(100)))
+	mustClose(t, s)
+	must(t, syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	s, _, err := Open(cfg)
+	must(t, err)
+	if err := s.RejectHead(errInjected); !errors.Is(err, ErrReadOnly) {
+		t.Error(err)
+	}
+	if err := s.WriteHead(testHead(50)); !errors.Is(err, ErrReadOnly) {
+		t.Error(err)
+	}
+	must(t, syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, ""))
+	must(t, s.Tick(epoch))
+	must(t, s.Degraded())
+	if h, _ := s.Head(); !sameHead(h, testHead(50)) {
+		t.Errorf("head %d", h.Number)
+	}
+	if m := s.Stats().Moved; len(m) != 1 || m[0].File != slotsName || !strings.Contains(m[0].Reason, errInjected.Error()) {
+		t.Errorf("%+v", m)
+	}
+	mustClose(t, s)
+	s, rec := mustOpen(t, cfg)
+	if h, _ := s.Head(); !sameHead(h, testHead(50)) || rec.Starts != 3 {
+		t.Errorf("head %d, %+v", h.Number, rec)
+	}
+	mustClose(t, s)
+}
+
+// TestDiskComesLate: a directory that could not be made at first turns out to hold a store that is further on. Its head is
+// neither taken over unseen nor overwritten by a lower one.
+func TestDiskComesLate(t *testing.T) {
+	dir := mount(t, "tmpfs", "size=8m")
+	cfg := testConfig(filepath.Join(dir, "store"))
+	must(t, syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT|syscall.MS_RDONLY, ""))
+	s, rec, err := Open(cfg)
+	must(t, err)
+	if !errors.Is(rec.Degraded, ErrReadOnly) {
+		t.Errorf("%+v", rec)
+	}
+	if err := s.WriteHead(testHead(10)); !errors.Is(err, ErrReadOnly) {
+		t.Error(err)
+	}
+	must(t, s.PutPeer("memory", nil))
+	must(t, syscall.Mount("tmpfs", dir, "tmpfs", syscall.MS_REMOUNT, ""))
+	other, _ := mustOpen(t, cfg)
+	must(t, other.WriteHead(testHead(1000)))
+	must(t, other.PutPeer("disk", nil))
+	if err := s.Tick(epoch); !errors.Is(err, ErrLocked) {
+		t.Errorf("while another has it: %v", err)
+	}
+	mustClose(t, other)
+	s.Tick(epoch.Add(time.Hour))
+	must(t, s.Degraded())
+	must(t, s.WriteHead(testHead(11)))
+	if h, _ := s.Head(); h.Number != 11 || len(s.Peers()) != 2 || s.Stats().HeadWritten != 1000 {
+		t.Errorf("head %d, %d peers", h.Number, len(s.Peers()))
+	}
+	must(t, s.SetHead(testHead(1030)))
+	if s.Stats().HeadWritten != 1030 {
+		t.Error("a higher head was not written")
+	}
+	mustBeSound(t, s)
+	mustClose(t, s)
+}
+
 // TestReserve: the last of the disk is left to others.
 func TestReserve(t *testing.T) {
 	dir := mount(t, "tmpfs", "size=8m")

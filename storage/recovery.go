@@ -184,7 +184,10 @@ func readSlots(path string, genesis verify.Hash) (*slotsImage, error) {
 // attachSlots takes over what the image says, mends the file and opens it for writing. Its error is a fault to live with.
 func (s *Store) attachSlots(im *slotsImage, readErr error, rec *Recovery) error {
 	var keep record
-	if im != nil {
+	switch {
+	case im != nil && s.rejected != nil:
+		s.mark, im, readErr = im.mark, nil, s.rejected
+	case im != nil:
 		if im.best >= 0 {
 			keep = im.rec
 			if !s.hasHead {
@@ -200,17 +203,13 @@ func (s *Store) attachSlots(im *slotsImage, readErr error, rec *Recovery) error 
 	if im != nil {
 		damage = im.damage()
 	}
+	var err error
 	if damage != nil {
-		if !errors.Is(damage, fs.ErrNotExist) {
-			if err := s.moveAside(slotsName, damage, rec); err != nil {
-				return fmt.Errorf("%w: %w", ErrReadOnly, err)
-			}
-		}
-		if err := s.createSlots(keep); err != nil {
-			return fmt.Errorf("%w: %w", ErrReadOnly, err)
-		}
+		err = s.replaceSlots(damage, keep, rec)
+	} else {
+		err = s.openSlots()
 	}
-	if err := s.openSlots(); err != nil {
+	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	}
 	s.mark.starts++
@@ -219,6 +218,20 @@ func (s *Store) attachSlots(im *slotsImage, readErr error, rec *Recovery) error 
 	}
 	s.mark.clean, s.markDirty = false, true
 	return s.flushSlots()
+}
+
+// replaceSlots sets the slot file aside, unless it is merely missing, makes another with keep in it, and opens that.
+func (s *Store) replaceSlots(damage error, keep record, rec *Recovery) error {
+	if !errors.Is(damage, fs.ErrNotExist) {
+		if err := s.moveAside(slotsName, damage, rec); err != nil {
+			return err
+		}
+	}
+	if err := s.createSlots(keep); err != nil {
+		return err
+	}
+	s.rejected = nil
+	return s.openSlots()
 }
 
 // createSlots makes a slot file in one step, with keep in slot A unless it is empty. Every byte is written, so that later
@@ -402,7 +415,7 @@ func (s *Store) moveAside(name string, reason error, rec *Recovery) error {
 		err = syncDir(s.cfg.Dir)
 	}
 	rec.Moved = append(rec.Moved, m)
-	if len(s.moved) < 16 {
+	if m.To != "" && len(s.moved) < 16 {
 		s.moved = append(s.moved, m)
 	}
 	if err == nil {

@@ -144,6 +144,7 @@ type Store struct {
 	written   uint32 // number of the newest head on the medium
 	headDirty bool
 	markDirty bool
+	rejected  error // why the head in the file must not be read again
 
 	db      *database // nil when there is none to read
 	backups int       // under way
@@ -303,10 +304,10 @@ type Stats struct {
 	HeadWrites    uint64
 	Commits       uint64
 	Failures      uint64
-	BadRecords    uint64 // read with a wrong checksum and dropped
-	HeadWritten   uint32 // number of the newest head on disk; the newest of all is Head
-	Pending       int    // records that wait for the next commit
-	PendingBytes  int64
+	BadRecords    uint64    // read with a wrong checksum and dropped
+	HeadWritten   uint32    // number of the newest head on disk; the newest of all is Head
+	Pending       int       // records that wait for the next commit
+	PendingBytes  int64     // memory taken by these and by the headers that are not saved
 	LastCommit    time.Time // by the clock of Tick; zero if none
 	FileBytes     int64     // of taolight.db
 	Starts        uint64
@@ -417,19 +418,13 @@ func (s *Store) RejectHead(reason error) error {
 		return ErrClosed
 	}
 	s.head, s.hasHead, s.headDirty, s.written = Head{}, false, false, 0
+	s.rejected = fmt.Errorf("%w: head rejected: %w", ErrDamaged, errors.Join(reason))
 	if s.slots == nil {
-		return s.headFault
+		return s.headFault // attach moves the file aside when it can
 	}
 	err := s.slots.f.Close()
 	s.slots = nil
-	rec := &Recovery{Dir: s.cfg.Dir}
-	if err = errors.Join(err, s.moveAside(slotsName, reason, rec)); err == nil {
-		err = s.createSlots(record{})
-	}
-	if err == nil {
-		err = s.openSlots()
-	}
-	if err != nil {
+	if err = errors.Join(err, s.replaceSlots(s.rejected, record{}, &Recovery{})); err != nil {
 		s.fail(&s.headFault, err)
 		return err
 	}
