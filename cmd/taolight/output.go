@@ -91,6 +91,9 @@ func count(n int, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
+	if stem, ok := strings.CutSuffix(noun, "ty"); ok {
+		return group(uint64(n)) + " " + stem + "ties"
+	}
 	return group(uint64(n)) + " " + noun + "s"
 }
 

@@ -39,6 +39,7 @@ func TestScript(t *testing.T) {
 			"code":    code,
 			"waitfor": waitFor,
 			"has":     has,
+			"atleast": atLeast,
 			"spoil":   spoil,
 			"set":     set,
 		},
@@ -70,6 +71,11 @@ func setup(env *testscript.Env) error {
 		}
 	}
 	env.Setenv("FACTS", facts)
+	program, err := exec.LookPath("taolight") // testscript puts it there
+	if err != nil {
+		return err
+	}
+	env.Setenv("TAOLIGHT", program)
 	return nil
 }
 
@@ -193,6 +199,20 @@ func has(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	if n == 0 {
 		ts.Fatalf("%s holds no JSON", args[0])
+	}
+}
+
+// atleast FILE KEY N wants a number in the JSON object in FILE that is N or more.
+func atLeast(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 3 {
+		ts.Fatalf("usage: atleast FILE KEY N")
+	}
+	var v map[string]any
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0])), &v))
+	least, err := strconv.ParseFloat(args[2], 64)
+	ts.Check(err)
+	if n, ok := v[args[1]].(float64); !ok || n < least {
+		ts.Fatalf("%s is %v, want %v or more", args[1], v[args[1]], least)
 	}
 }
 

@@ -140,6 +140,9 @@ func (a *app) ask(cmd *cobra.Command, wait bool, question func(ctx context.Conte
 	}
 	defer s.stop(leaveTime)
 	if err := s.node.WaitFinal(ctx); err != nil && wait {
+		if ctx.Err() != nil {
+			err = fmt.Errorf("not caught up within %v", a.timeout)
+		}
 		return s.late(err)
 	}
 	// The time was for joining; the question has a little of its own.
@@ -188,11 +191,10 @@ const (
 	lockWait = 5 * time.Second
 )
 
-// late says why the node has not caught up in time.
+// late adds to err why the node has not caught up.
 func (s *session) late(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
-	err = fmt.Errorf("not caught up: %w", err)
 	if st, serr := s.node.Status(ctx); serr == nil {
 		return control.NotReady(st, err)
 	}
