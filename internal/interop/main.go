@@ -356,26 +356,11 @@ func text(v *string) string {
 	return *v
 }
 
-// lost reports whether a peer was left for a request that no peer ever saw. go-yamux v5.1.0 can take
-// a substream for ended before the data of the frame that ends it has come (stream.go, readData), and
-// smoldot ends each request with such a frame. No peer is to blame then, and the client asks again.
-func lost(n *demonet.Network, why string) bool {
-	if !strings.HasSuffix(why, "request-failed") {
-		return false
-	}
-	for _, p := range n.Peers() {
-		if p.Stats().Unanswered > 0 {
-			return false
-		}
-	}
-	return true
-}
-
 func (w *witness) verdict(n *demonet.Network, heads int, took time.Duration) error {
 	switch {
 	case !w.last.Done:
 		return fmt.Errorf("the client did not finish: %d of %d finalized heads (last words: %s)", len(w.finalized), heads, w.lastLog)
-	case slices.ContainsFunc(w.bans, func(why string) bool { return !lost(n, why) }):
+	case len(w.bans) > 0:
 		return fmt.Errorf("the client banned a peer: %s", strings.Join(w.bans, ", "))
 	case w.warp == nil || *w.warp < history-2 || w.fragments < history/setChanges:
 		return fmt.Errorf("no warp sync over %d set changes: %d fragments, to block %v", history/setChanges, w.fragments, w.warp)
@@ -401,9 +386,6 @@ func (w *witness) verdict(n *demonet.Network, heads int, took time.Duration) err
 	for i, p := range n.Peers() {
 		s := p.Stats()
 		fmt.Printf("peer %d              requests %v, %d repeated, %d commits sent, %d odd messages\n", i, s.Requests, s.Repeats, s.Commits, s.BadMessages+s.BadNeighbor)
-	}
-	if len(w.bans) > 0 {
-		fmt.Printf("smoldot left        a peer for a request that got lost in the muxer: %s\n", strings.Join(w.bans, ", "))
 	}
 	fmt.Println("ok    interop")
 	return nil
