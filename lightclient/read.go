@@ -118,13 +118,13 @@ func (n *Node) Read(ctx context.Context, keys ...[]byte) (*Reading, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, key := range keys {
-		value, outcome, err := proof.Get(key)
-		if err != nil {
-			return nil, err
-		}
-		r.Values = append(r.Values, Value{key, outcome, bytes.Clone(value)})
-		if outcome == trie.Incomplete && failed == nil {
+	answers, err := proof.GetAll(keys)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range answers {
+		r.Values = append(r.Values, Value{keys[i], a.Outcome, bytes.Clone(a.Value)})
+		if a.Outcome == trie.Incomplete && failed == nil {
 			failed = ErrIncomplete
 		}
 	}
@@ -194,13 +194,13 @@ func judgeRead(root verify.Hash, answer []byte, keys [][]byte) (nodes, left [][]
 	if err != nil {
 		return nil, nil, err
 	}
-	for _, key := range keys {
-		_, outcome, err := proof.Get(key)
-		if err != nil {
-			return nil, nil, err
-		}
-		if outcome == trie.Incomplete {
-			left = append(left, key)
+	answers, err := proof.GetAll(keys)
+	if err != nil {
+		return nil, nil, err
+	}
+	for i, a := range answers {
+		if a.Outcome == trie.Incomplete {
+			left = append(left, keys[i])
 		}
 	}
 	return nodes, left, nil

@@ -1,8 +1,10 @@
 package main
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
+	"slices"
 
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/trie"
@@ -25,6 +27,7 @@ func proofs() ([]row, error) {
 		for i := 0; i < len(keys); i += step {
 			read = append(read, keys[i])
 		}
+		slices.SortFunc(read, bytes.Compare)
 		root := state.Root()
 		nodes := state.Prove(read...)
 		proof := trie.AppendProof(nil, nodes)
@@ -37,9 +40,13 @@ func proofs() ([]row, error) {
 			if err != nil {
 				return err
 			}
-			for _, k := range read {
-				if _, o, err := p.Get(k); err != nil || o != trie.Present {
-					return fmt.Errorf("%x: %v, %v", k, o, err)
+			answers, err := p.GetAll(read)
+			if err != nil {
+				return err
+			}
+			for i, a := range answers {
+				if a.Outcome != trie.Present {
+					return fmt.Errorf("%x: %v", read[i], a.Outcome)
 				}
 			}
 			return nil
