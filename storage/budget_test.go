@@ -145,7 +145,8 @@ func TestCountersAreTrue(t *testing.T) {
 	}
 }
 
-// TestSyncsAreTrue counts the syncs of the slot file where they happen; bbolt's two per commit are its source's.
+// TestSyncsAreTrue counts the syncs of the slot file where they happen. Those of bbolt are known from its source (tx.write,
+// tx.writeMeta, db.grow): two per commit, and one more when the file grows.
 func TestSyncsAreTrue(t *testing.T) {
 	cfg := testConfig(memoryDir(t))
 	plain, err := cfg.withDefaults()
@@ -165,6 +166,20 @@ func TestSyncsAreTrue(t *testing.T) {
 	if got := s.Stats().Syncs - first; got != syncs+2 {
 		t.Errorf("%d counted, %d made and one commit", got, syncs)
 	}
+	s, _ = mustOpen(t, cfg)
+	for i, grows := range []uint64{1, 0} {
+		before := s.Stats()
+		must(t, s.PutPeer("peer", []byte{byte(i)}))
+		if grows > 0 {
+			must(t, s.PutProof(1, genesis, make([]byte, MaxValue)))
+		}
+		must(t, s.Commit())
+		after := s.Stats()
+		if got := after.Syncs - before.Syncs; got != 2+grows || (after.FileBytes > before.FileBytes) != (grows > 0) {
+			t.Errorf("commit %d: %d syncs, from %d to %d bytes", i, got, before.FileBytes, after.FileBytes)
+		}
+	}
+	mustClose(t, s)
 }
 
 type countingFile struct {
