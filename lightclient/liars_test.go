@@ -132,7 +132,7 @@ func TestConflict(t *testing.T) {
 	if _, _, _, err := net.Conflict(); err != nil {
 		t.Fatal(err)
 	}
-	_, i = n.wait(i, "ALARM")
+	n.wait(i, "ALARM")
 	before := status(t, node)
 	check(t, net, before)
 	if err := net.Steps(3); err != nil {

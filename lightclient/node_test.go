@@ -60,17 +60,6 @@ func (n *notes) wait(from int, text string) (line string, next int) {
 	}
 }
 
-func (n *notes) has(text string) bool {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	for _, l := range n.list {
-		if strings.Contains(l, text) {
-			return true
-		}
-	}
-	return false
-}
-
 func startDemo(t *testing.T, cfg demonet.Config) *demonet.Network {
 	t.Helper()
 	if cfg.BlockTime == 0 {
