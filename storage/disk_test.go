@@ -233,6 +233,37 @@ func TestDiskComesLate(t *testing.T) {
 	mustClose(t, s)
 }
 
+// TestRebuildOnFullDisk: a slot file that must be made anew when there is no room for it. Its head is in memory only for
+// a while, and is on disk again as soon as that goes.
+func TestRebuildOnFullDisk(t *testing.T) {
+	dir := mount(t, "tmpfs", "size=2m")
+	cfg := testConfig(filepath.Join(dir, "store"))
+	s, _ := mustOpen(t, cfg)
+	must(t, s.WriteHead(testHead(70)))
+	mustClose(t, s)
+	must(t, os.Truncate(filepath.Join(cfg.Dir, slotsName), slotSize))
+	ballast := filepath.Join(dir, "ballast")
+	f, err := os.Create(ballast)
+	for err == nil {
+		_, err = f.Write(make([]byte, 4096))
+	}
+	f.Close()
+	s, rec, err := Open(cfg)
+	must(t, err)
+	if h, _ := s.Head(); !sameHead(h, testHead(70)) || !errors.Is(rec.Degraded, syscall.ENOSPC) || len(rec.Moved) != 1 {
+		t.Fatalf("head %d, %+v", h.Number, rec)
+	}
+	must(t, os.Remove(ballast))
+	must(t, s.Tick(epoch))
+	must(t, s.Degraded())
+	must(t, s.detach()) // the end of the process
+	s, _ = mustOpen(t, cfg)
+	if h, _ := s.Head(); !sameHead(h, testHead(70)) {
+		t.Errorf("head %d", h.Number)
+	}
+	mustClose(t, s)
+}
+
 // TestReserve: the last of the disk is left to others.
 func TestReserve(t *testing.T) {
 	dir := mount(t, "tmpfs", "size=8m")

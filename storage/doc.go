@@ -21,8 +21,9 @@
 //
 // # What it never does
 //
-// It starts no goroutine and reads no clock but [Config.Now], and that only to name files. It never goes back in block
-// number. It never writes a file it has not locked.
+// It starts no goroutine (bbolt's checker does, during [Store.Check]) and reads no clock but [Config.Now], and that only to
+// name files. It never goes back in block number, unless told to by [Store.RejectHead]. It never writes to a directory
+// that another process has locked.
 //
 // # Write budget
 //
@@ -30,6 +31,9 @@
 //
 //	head: one slot each 25 blocks      288 fsync   288 × 4 KiB          = 1.2 MB
 //	batch: one commit each 6 hours       8 fsync   4 × about 150 KB     = 0.6 MB
+//
+// (A test holds this for a day with 40 peers, a proof each hour, a restart and a set change: 300 fsync, 1.95 MB in whole
+// blocks. A head whose 20 authorities have all voted is 4.5 KB; deflated it fits one block.)
 //
 // An hourly commit would cost 48 fsync (bbolt syncs twice each) and break the budget, hence the 6 hours; a change of the
 // authority set is committed at once by the caller ([Store.Commit]) and costs two more. Growing the database file costs one

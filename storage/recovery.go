@@ -212,6 +212,11 @@ func (s *Store) attachSlots(im *slotsImage, readErr error, rec *Recovery) error 
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrReadOnly, err)
 	}
+	if keep.seq == 0 {
+		s.written = 0
+	}
+	// A head of memory that the file does not have: it could not be written until now.
+	s.headDirty = s.headDirty || s.hasHead && (keep.seq == 0 || s.head.Number > keep.head.Number)
 	s.mark.starts++
 	if rec.Unclean {
 		s.mark.unclean++
