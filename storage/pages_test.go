@@ -207,6 +207,105 @@ func TestHostilePages(t *testing.T) {
 	}
 }
 
+// TestWalkerRefuses puts one fault after another into a sound file.
+func TestWalkerRefuses(t *testing.T) {
+	_, database := bigStore(t)
+	le := binary.LittleEndian
+	meta, newest := boltMeta{}, 0
+	for i := range metaPages {
+		if m, ok := decodeMeta(database[i*pageSize : (i+1)*pageSize]); ok && m.txid > meta.txid {
+			meta, newest = m, i
+		}
+	}
+	free := map[uint64]bool{}
+	list := database[meta.freelist*pageSize:]
+	for i := range int(le.Uint16(list[10:])) {
+		free[le.Uint64(list[16+8*i:])] = true
+	}
+	// find returns a page in use of a kind with at least two elements.
+	find := func(kind uint16) int {
+		for id := uint64(metaPages); id < meta.pages; id++ {
+			if p := database[id*pageSize:]; !free[id] && id != meta.root && le.Uint64(p) == id && le.Uint16(p[8:]) == kind && le.Uint16(p[10:]) > 1 {
+				return int(id) * pageSize
+			}
+		}
+		t.Fatalf("no page of kind %d", kind)
+		return 0
+	}
+	leaf, branch, root, frees := find(leafPage), find(branchPage), int(meta.root)*pageSize, int(meta.freelist)*pageSize
+	tests := map[string]struct {
+		change func(b []byte)
+		want   string
+	}{
+		"free page in use": {func(b []byte) {
+			n := le.Uint16(b[frees+10:])
+			le.PutUint64(b[frees+16+8*int(n):], uint64(leaf/pageSize))
+			le.PutUint16(b[frees+10:], n+1)
+		}, "used and free"},
+		"free page twice": {func(b []byte) {
+			n := le.Uint16(b[frees+10:])
+			copy(b[frees+16+8*int(n):], b[frees+16:frees+24])
+			le.PutUint16(b[frees+10:], n+1)
+		}, "listed twice"},
+		"free page missing":       {func(b []byte) { le.PutUint16(b[frees+10:], le.Uint16(b[frees+10:])-1) }, "neither used nor free"},
+		"free page outside":       {func(b []byte) { le.PutUint64(b[frees+16:], meta.pages) }, "outside the file"},
+		"free page is a meta":     {func(b []byte) { le.PutUint64(b[frees+16:], 1) }, "outside the file"},
+		"too many free pages":     {func(b []byte) { le.PutUint16(b[frees+10:], 0xFFFE) }, "do not fit"},
+		"countless free pages":    {func(b []byte) { le.PutUint16(b[frees+10:], 0xFFFF); le.PutUint64(b[frees+16:], 1<<60) }, "do not fit"},
+		"freelist of other kind":  {func(b []byte) { le.PutUint16(b[frees+8:], leafPage) }, "not a freelist"},
+		"page calls itself other": {func(b []byte) { le.PutUint64(b[leaf:], 1) }, "calls itself"},
+		"overflow past the end":   {func(b []byte) { le.PutUint32(b[leaf+12:], 1<<31) }, "overflow pages"},
+		"overflow into others":    {func(b []byte) { le.PutUint32(b[leaf+12:], 1) }, "used"},
+		"two kinds":               {func(b []byte) { le.PutUint16(b[leaf+8:], leafPage|branchPage) }, "unknown kind"},
+		"branch without children": {func(b []byte) { le.PutUint16(b[branch+10:], 0) }, "without children"},
+		"child twice":             {func(b []byte) { copy(b[branch+16+16+8:branch+16+16+16], b[branch+16+8:branch+16+16]) }, "used twice"},
+		"child is its parent":     {func(b []byte) { le.PutUint64(b[branch+16+8:], uint64(branch/pageSize)) }, "used twice"},
+		"child outside":           {func(b []byte) { le.PutUint64(b[branch+16+8:], 1<<63) }, "outside the file"},
+		"too many children":       {func(b []byte) { le.PutUint16(b[branch+10:], 0xFFFF) }, "d"}, // whichever comes first
+		"child's key outside":     {func(b []byte) { le.PutUint32(b[branch+16:], pageSize) }, "key outside"},
+		"child's key empty":       {func(b []byte) { le.PutUint32(b[branch+16+4:], 0) }, "key outside"},
+		"empty leaf":              {func(b []byte) { le.PutUint16(b[leaf+10:], 0) }, "empty under a branch"},
+		"too many records":        {func(b []byte) { le.PutUint16(b[leaf+10:], 0x7FFF) }, "outside"},
+		"key among elements":      {func(b []byte) { le.PutUint32(b[leaf+16+4:], 0) }, "key outside"},
+		"key outside":             {func(b []byte) { le.PutUint32(b[leaf+16+4:], 1<<31) }, "key outside"},
+		"lengths that overflow": {func(b []byte) {
+			le.PutUint32(b[leaf+16+8:], 1<<32-1)
+			le.PutUint32(b[leaf+16+12:], 1<<32-1)
+		}, "key outside"},
+		"value outside": {func(b []byte) { le.PutUint32(b[leaf+16+12:], pageSize) }, "value outside"},
+		"same key twice": {func(b []byte) {
+			copy(b[leaf+32:leaf+48], b[leaf+16:leaf+32])
+			le.PutUint32(b[leaf+32+4:], le.Uint32(b[leaf+16+4:])-16)
+		}, "out of order"},
+		"bucket in a bucket": {func(b []byte) { le.PutUint32(b[leaf+16:], 1) }, "a bucket within"},
+		"record in the root": {func(b []byte) { le.PutUint32(b[root+16:], 0) }, "not a bucket"},
+		"root outside":       {func(b []byte) { le.PutUint64(b[newest*pageSize+16+16:], meta.pages) }, "outside the file"},
+		"root is a freelist": {func(b []byte) { le.PutUint64(b[newest*pageSize+16+16:], meta.freelist) }, "used twice"},
+		"root is a leaf":     {func(b []byte) { le.PutUint64(b[newest*pageSize+16+16:], uint64(leaf/pageSize)) }, "not a bucket"},
+		"more pages stated":  {func(b []byte) { le.PutUint64(b[newest*pageSize+16+40:], meta.pages+1) }, "pages stated"},
+		"countless pages":    {func(b []byte) { le.PutUint64(b[newest*pageSize+16+40:], 1<<60) }, "pages stated"},
+		"no freelist":        {func(b []byte) { le.PutUint64(b[newest*pageSize+16+32:], 1<<64-1) }, "outside the file"},
+		"last transaction":   {func(b []byte) { le.PutUint64(b[newest*pageSize+16+48:], 1<<64-1) }, "transaction"},
+		"other page size":    {func(b []byte) { le.PutUint32(b[newest*pageSize+16+8:], 2*pageSize) }, "pages of 8192 bytes"},
+		"hidden meta page": {func(b []byte) {
+			copy(b[2048:], b[pageSize:pageSize+100])
+			clear(b[:100])
+		}, "another meta page"},
+	}
+	for name, test := range tests {
+		b := bytes.Clone(database)
+		test.change(b)
+		sealMeta(b)
+		if name == "hidden meta page" {
+			clear(b[:100])
+		}
+		_, err := checkPages(bytes.NewReader(b), int64(len(b)), nil)
+		if !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), test.want) {
+			t.Errorf("%s: %v, want %q", name, err, test.want)
+		}
+	}
+}
+
 // TestPowerCutInCommit takes the pages that one commit changed and lets any part of them arrive, in the order bbolt keeps:
 // data, sync, meta. All or nothing of the commit must be found.
 func TestPowerCutInCommit(t *testing.T) {
