@@ -357,12 +357,16 @@ func TestBusyPeers(t *testing.T) {
 		b.step(r.IntN(4) == 0)
 		b.run(2 * time.Second)
 	}
-	if len(b.penalties) > 0 {
-		t.Errorf("penalties: %+v", b.penalties)
+	// Some of it got through all the same, and when the peers have time again all of it does.
+	if got := b.s.Chain().Finalized().Header.Number; got < 30 {
+		t.Errorf("block %d is final after 400 s among busy peers", got)
 	}
-	if got, want := b.s.Chain().Finalized().Header.Number, net.Finalized().Header.Number; got+60 < want {
-		t.Errorf("block %d is final, the chain is at %d", got, want)
+	b.refuse = nil
+	for range 150 {
+		b.step(true)
+		b.run(2 * time.Second)
 	}
+	b.at(net.Finalized().Header.Number)
 }
 
 // TestPinned: a checkpoint of number, hash and set id fetches its header and its set, which prove
