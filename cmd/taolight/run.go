@@ -99,7 +99,9 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 	}
 	s, err := p.start(context.WithoutCancel(ctx), demo, false, j.note)
 	for waited := time.Duration(0); errors.Is(err, storage.ErrLocked) && waited < lockWait; waited += lockPoll {
-		// A command that has joined for a question is soon gone.
+		if waited == 0 { // a command that has joined for a question is soon gone
+			j.say("store", "another taolight has %s open, waiting for it", p.dir)
+		}
 		select {
 		case <-ctx.Done():
 			return err

@@ -18,6 +18,7 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 
 	"github.com/taolight/taolight/internal/demonet"
+	"github.com/taolight/taolight/storage"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/grandpa"
 )
@@ -41,6 +42,8 @@ func TestScript(t *testing.T) {
 			"has":     has,
 			"atleast": atLeast,
 			"spoil":   spoil,
+			"sparse":  sparse,
+			"hold":    hold,
 			"set":     set,
 		},
 	})
@@ -124,10 +127,10 @@ const (
 )
 
 // waitfor N [-out REGEXP] command… runs a command again and again until it ends with exit code N and
-// its output matches. waitfor file PATH waits for a file.
+// its output matches. waitfor file PATH waits for a file, waitfor text PATH REGEXP for a text in one.
 func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 	if neg || len(args) < 2 {
-		ts.Fatalf("usage: waitfor N [-out REGEXP] command… | waitfor file PATH")
+		ts.Fatalf("usage: waitfor N [-out REGEXP] command… | waitfor file PATH | waitfor text PATH REGEXP")
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), waitMost)
 	defer cancel()
@@ -137,7 +140,19 @@ func waitFor(ts *testscript.TestScript, neg bool, args []string) {
 		_, err := os.Stat(ts.MkAbs(args[1]))
 		return err == nil
 	}
-	if args[0] != "file" {
+	switch args[0] {
+	case "file":
+	case "text":
+		if len(args) != 3 {
+			ts.Fatalf("usage: waitfor text PATH REGEXP")
+		}
+		text, err := regexp.Compile("(?m)" + args[2])
+		ts.Check(err)
+		ready = func() bool {
+			b, err := os.ReadFile(ts.MkAbs(args[1]))
+			return err == nil && text.Match(b)
+		}
+	default:
 		want, err := strconv.Atoi(args[0])
 		ts.Check(err)
 		args = args[1:]
@@ -245,6 +260,35 @@ func spoil(ts *testscript.TestScript, neg bool, args []string) {
 	}
 	b[at] ^= 0xff
 	ts.Check(os.WriteFile(path, b, 0o600))
+}
+
+// sparse FILE BYTES makes a file that is long and takes no room.
+func sparse(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) != 2 {
+		ts.Fatalf("usage: sparse FILE BYTES")
+	}
+	n, err := strconv.ParseInt(args[1], 10, 64)
+	ts.Check(err)
+	f, err := os.Create(ts.MkAbs(args[0]))
+	ts.Check(err)
+	defer f.Close()
+	ts.Check(f.Truncate(n))
+}
+
+// hold DIR command… has a folder's store open, as another process would, and lets go of it when a
+// command has ended.
+func hold(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 {
+		ts.Fatalf("usage: hold DIR command…")
+	}
+	st, _, err := storage.Open(storage.Config{Dir: ts.MkAbs(args[0]), Genesis: verify.Hash{1}})
+	ts.Check(err)
+	defer st.Close()
+	if args[1] == "waitfor" {
+		waitFor(ts, false, args[2:])
+		return
+	}
+	ts.Check(ts.Exec(args[1], args[2:]...))
 }
 
 // TestWarpFact verifies a warp proof that leads over set changes: of the real chain no capture of one

@@ -66,7 +66,7 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 		return nil, err
 	}
 	var err error
-	if p.root == nil {
+	if p.cfg.Network == config.Demo { // its genesis, and so its root, is new with each start
 		net, ended, err := p.startDemo(ctx, demo)
 		if err != nil {
 			return fail(err)

@@ -91,7 +91,7 @@ func (a *app) printStatus(w io.Writer, s *control.Status) {
 		if s.Best != nil {
 			best = fmt.Sprintf("   best +%d", int64(s.Best.Number)-int64(f.Number))
 		}
-		line(name, "%s   %s %s %s ago%s", state, f.Trust, block(f.Number), span(s.FinalizedAge), best)
+		line(name, "%s   %s %s %s ago%s", state, f.Trust, block(f.Number), span(age(s.SlotAge, s.FinalizedAge)), best)
 		line("head", "%s", f.Hash)
 		proof := ""
 		if f.Round > 0 {
@@ -101,11 +101,11 @@ func (a *app) printStatus(w io.Writer, s *control.Status) {
 	} else {
 		line(name, "%s   nothing is proven yet", state)
 	}
-	age := ""
+	old := ""
 	if s.Trust.AgeDays != nil {
-		age = fmt.Sprintf(", %d days old", *s.Trust.AgeDays)
+		old = fmt.Sprintf(", %d days old", *s.Trust.AgeDays)
 	}
-	line("trust", "checkpoint %s set %d%s, %s", block(s.Trust.Checkpoint), s.Trust.SetID, age, s.Root)
+	line("trust", "checkpoint %s set %d%s, %s", block(s.Trust.Checkpoint), s.Trust.SetID, old, s.Root)
 	line("", "%s verified since", count(s.Trust.SetChanges, "set change"))
 	line("peers", "%d open of %d wanted, %d known, %d banned   in %s out %s", s.Peers.Open, s.Peers.Wanted, s.Peers.Known,
 		s.Peers.Banned, size(s.Traffic.In), size(s.Traffic.Out))
@@ -113,17 +113,22 @@ func (a *app) printStatus(w io.Writer, s *control.Status) {
 		line("store", "%s", s.DataDir)
 		line("", "head %s, %s, %s written since the start", block(s.Store.Head), size(uint64(s.Disk.FileBytes)), size(s.Disk.BytesWritten))
 	}
-	clock := s.Clock.Text
-	if s.SlotAge != nil {
-		clock = fmt.Sprintf("the head's slot began %s ago", span(*s.SlotAge))
-	}
-	line("clock", "%s", clock)
+	line("clock", "%s", s.Clock.Text)
 	up := "up " + span(s.Uptime)
 	if s.Joined {
 		up = "joined for this question"
 	}
 	line("process", "%s, taolight %s, %s of memory", up, s.Version, size(s.Memory))
 	a.printHealth(w, s.Health)
+}
+
+// age is how old a block is: since its slot began, or, where the clock or the chain's slots say nothing
+// about that, since it came.
+func age(slot *float64, moved float64) float64 {
+	if slot != nil {
+		return max(*slot, 0)
+	}
+	return moved
 }
 
 func (a *app) printHealth(w io.Writer, health []lightclient.Warning) {
@@ -233,7 +238,7 @@ func (a *app) printHead(w io.Writer, h *control.Head) {
 	if h.Joined {
 		joined = "   joined for this question"
 	}
-	fmt.Fprintf(w, "%s   %s %s   %s ago   %s%s\n", a.style.bold(networkName(h.Network, h.Demo)), h.Trust, block(h.Number), span(h.Age), h.State, joined)
+	fmt.Fprintf(w, "%s   %s %s   %s ago   %s%s\n", a.style.bold(networkName(h.Network, h.Demo)), h.Trust, block(h.Number), span(age(h.SlotAge, h.Age)), h.State, joined)
 	line := func(name, value string) { fmt.Fprintf(w, "%-11s %s\n", name, value) }
 	line("hash", h.Hash)
 	line("parent", h.ParentHash)

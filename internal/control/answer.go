@@ -80,9 +80,10 @@ type Head struct {
 	StateRoot      string                   `json:"state_root"`
 	ExtrinsicsRoot string                   `json:"extrinsics_root"`
 	Slot           uint64                   `json:"slot,omitempty"`
-	Time           *time.Time               `json:"time,omitempty"` // of the slot's start, as the chain counts
-	Age            float64                  `json:"age_seconds"`    // since the head last moved here, by a clock of our own
-	SetID          uint64                   `json:"set_id"`         // of the set that finalizes the next block
+	Time           *time.Time               `json:"time,omitempty"`   // of the slot's start, as the chain counts
+	Age            float64                  `json:"age_seconds"`      // since the head last moved here, by a clock of our own
+	SlotAge        *float64                 `json:"slot_age_seconds"` // of the slot; null while the clock is not to be trusted
+	SetID          uint64                   `json:"set_id"`           // of the set that finalizes the next block
 	Voters         int                      `json:"authorities"`
 	Round          uint64                   `json:"round,omitempty"`
 	Signers        int                      `json:"signers,omitempty"`

@@ -102,6 +102,14 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	if l.Store != nil {
 		st := l.Store.Stats()
 		out.Disk = &Disk{st.FileBytes, st.BytesWritten, st.Syncs, st.Commits, st.Pending}
+		if err := l.Store.Degraded(); err != nil && out.Store.Error == "" {
+			// The node remembers the last write only; the store knows what still waits.
+			out.Store.Error = err.Error()
+			out.Health = append(out.Health, lightclient.Warning{
+				Code: "store-degraded", Severity: "warn", Title: "the store cannot be written: " + err.Error(),
+				Remedy: "check the disk's free space and that it is not mounted read-only; verification goes on in memory",
+			})
+		}
 	}
 	return out, nil
 }
@@ -148,7 +156,7 @@ func (l *Local) head(cp *checkpoint.Checkpoint, s *lightclient.Status) *Head {
 		Schema: Schema, Network: s.Network, Demo: l.Demo, Joined: l.Joined,
 		Number: h.Number, Hash: cp.Hash.String(), Trust: s.Finalized.Trust,
 		ParentHash: h.ParentHash.String(), StateRoot: h.StateRoot.String(), ExtrinsicsRoot: h.ExtrinsicsRoot.String(),
-		Age: s.FinalizedAge, SetID: s.SetID, Voters: s.Voters, Round: s.Finalized.Round, Signers: s.Finalized.Signers,
+		Age: s.FinalizedAge, SlotAge: s.SlotAge, SetID: s.SetID, Voters: s.Voters, Round: s.Finalized.Round, Signers: s.Finalized.Signers,
 		Stale: s.Stale(), State: s.State, Header: hexText(h.Encode()), Best: s.Best, Health: s.Health,
 	}
 	if slot, err := aura.Slot(h); err == nil {
