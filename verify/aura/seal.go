@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 
+	"github.com/oasisprotocol/curve25519-voi/primitives/sr25519"
+
 	"github.com/taolight/taolight/verify"
 )
 
@@ -24,6 +26,9 @@ var (
 // Tolerance is how far a slot may lie ahead of our clock, in milliseconds. Two honest clocks differ;
 // 30 s is what the chain's other light client allows.
 const Tolerance = 30_000
+
+// signingContext is the label under which Substrate signs with sr25519.
+const signingContext = "substrate"
 
 // Slot returns the slot number of h, from the one pre-runtime item that a header must have.
 // The slot times the slot duration is the block's time in Unix milliseconds.
@@ -79,16 +84,16 @@ func VerifySeal(h *verify.Header, authorities []AuthorityID) (author int, err er
 	if seal == nil {
 		return 0, fmt.Errorf("header %d: %w: missing", h.Number, ErrSeal)
 	}
-	var sig signature
-	if !sig.parse(seal.Data) {
+	var sig sr25519.Signature
+	if err := sig.UnmarshalBinary(seal.Data); err != nil {
 		return 0, fmt.Errorf("header %d: %w: malformed signature of %d bytes", h.Number, ErrSeal, len(seal.Data))
 	}
-	var key publicKey
-	if !key.parse(&authorities[author]) {
+	var key sr25519.PublicKey
+	if err := key.UnmarshalBinary(authorities[author][:]); err != nil {
 		return 0, fmt.Errorf("header %d: %w: authority %d is not a public key", h.Number, ErrAuthorities, author)
 	}
 	hash := h.PreSealHash()
-	if !key.verify(hash[:], &sig) {
+	if !key.Verify(sr25519.NewSigningContext([]byte(signingContext)).NewTranscriptBytes(hash[:]), &sig) {
 		return 0, fmt.Errorf("header %d: %w: not the signature of authority %d, whose slot %d is", h.Number, ErrSeal, author, slot)
 	}
 	return author, nil
