@@ -189,9 +189,9 @@ func decodeFront(enc []byte, start int, v *view) (at int, err error) {
 	return at, nil
 }
 
-// uniform reports whether b is n children, each a hash: what nearly every branch ends in.
+// uniform reports whether b is n children, each a hash: what every leaf and nearly every branch ends in.
 func uniform(b []byte, n int) bool {
-	if n == 0 || len(b) != n*33 {
+	if len(b) != n*33 {
 		return false
 	}
 	for at := 0; at < len(b); at += 33 {

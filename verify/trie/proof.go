@@ -193,7 +193,8 @@ func (p *Proof) node(i int, v *view) error {
 // path, or the value's own, is missing. The error is not nil, and the outcome Incomplete, only if a node
 // that the root commits to is malformed (ErrNode).
 func (p *Proof) Get(key []byte) (value []byte, o Outcome, err error) {
-	return p.get(key, nil, nil)
+	var room [1]step
+	return p.get(key, nil, &path{steps: room[:]})
 }
 
 // An Answer is what Get returns.
@@ -206,7 +207,8 @@ type Answer struct {
 // calls of Get, most so if the keys are in ascending order, because it goes on from where two keys part.
 func (p *Proof) GetAll(keys [][]byte) ([]Answer, error) {
 	answers := make([]Answer, len(keys))
-	var from path
+	var room [pathRoom]step
+	from := path{steps: room[:]}
 	for i, key := range keys {
 		v, o, err := p.get(key, nil, &from)
 		if err != nil {
@@ -217,10 +219,9 @@ func (p *Proof) GetAll(keys [][]byte) ([]Answer, error) {
 	return answers, nil
 }
 
-// get is Get, marks the entries that the lookup uses, and goes on from an earlier path if that is not nil.
+// get is Get, marks the entries that the lookup uses, and goes on from the path of an earlier one.
 func (p *Proof) get(key []byte, used bitset, from *path) ([]byte, Outcome, error) {
-	var v view
-	o, err := p.lookup(key, used, from, &v)
+	v, o, err := p.lookup(key, used, from)
 	if o != Present {
 		return nil, o, err
 	}
@@ -238,8 +239,8 @@ func (p *Proof) get(key []byte, used bitset, from *path) ([]byte, Outcome, error
 // ValueHash returns the Blake2b-256 of a key's value. It can be had without the value's own entry, so a
 // caller that keeps a large value (:code) learns from a small proof that it is unchanged.
 func (p *Proof) ValueHash(key []byte) (verify.Hash, Outcome, error) {
-	var v view
-	o, err := p.lookup(key, nil, nil, &v)
+	var room [1]step
+	v, o, err := p.lookup(key, nil, &path{steps: room[:]})
 	if o != Present {
 		return verify.Hash{}, o, err
 	}
@@ -249,11 +250,18 @@ func (p *Proof) ValueHash(key []byte) (verify.Hash, Outcome, error) {
 	return verify.Blake2b256(v.value), Present, nil
 }
 
-// A path is the nodes that the last lookup came through, for the next one to begin at.
+// A path is the branches that the last lookup came through, for the next one to begin at.
 type path struct {
-	key   nibbles
+	key nibbles
+	// The first n steps are the path. The next one is where a node is decoded, so with room for one step
+	// there is never a path.
 	steps []step
+	n     int
 }
+
+// pathRoom is the most nodes of a path that GetAll keeps. The path to a key of this chain has less than 20;
+// what is below the last step kept is walked again for each key.
+const pathRoom = 32
 
 // A step is a node and the number of nibbles that lead to it.
 type step struct {
@@ -261,83 +269,77 @@ type step struct {
 	depth int
 }
 
-// resume drops the nodes that are not on the way to key, and returns the last that is.
-func (p *path) resume(key nibbles) *step {
-	c := p.key.common(key)
+// resume drops the nodes that are not on the way to key.
+func (p *path) resume(key nibbles) {
+	for c := p.key.common(key); p.n > 0 && p.steps[p.n-1].depth > c; p.n-- {
+	}
 	p.key = key
-	n := len(p.steps)
-	for n > 0 && p.steps[n-1].depth > c {
-		n--
-	}
-	if p.steps = p.steps[:n]; n == 0 {
-		return nil
-	}
-	return &p.steps[n-1]
 }
 
-// lookup walks to the node of key and leaves it in v; if the outcome is Present, it has a value. Every step
-// takes a nibble of the key, so there are no more steps than that.
-func (p *Proof) lookup(key []byte, used bitset, from *path, v *view) (Outcome, error) {
+// lookup walks to the node of key and returns it; if the outcome is Present, it has a value. It is good until
+// from is used again. Every step takes a nibble of the key, so there are no more steps than that.
+func (p *Proof) lookup(key []byte, used bitset, from *path) (*view, Outcome, error) {
 	switch p.top {
 	case emptyTop:
-		return Absent, nil
+		return nil, Absent, nil
 	case -1:
-		return Incomplete, nil
+		return nil, Incomplete, nil
 	}
 	rest := keyNibbles(key)
-	var last *step
-	if from != nil {
-		last = from.resume(rest)
-	}
-	if last != nil {
-		*v, rest = last.node, rest.from(last.depth)
+	from.resume(rest)
+	var v *view
+	if from.n > 0 {
+		last := &from.steps[from.n-1]
+		v, rest = &last.node, rest.from(last.depth)
 	} else {
+		v = &from.steps[0].node
 		used.set(p.top)
 		if err := p.node(p.top, v); err != nil {
-			return Incomplete, err
+			return nil, Incomplete, err
 		}
 		if v.empty {
-			return Absent, nil
+			return nil, Absent, nil
 		}
-		from.add(v, 0)
+		from.keep(0)
 	}
 	for {
 		if rest.common(v.partial) < v.partial.n {
-			return Absent, nil
+			return nil, Absent, nil
 		}
 		if rest = rest.from(v.partial.n); rest.n == 0 {
 			if v.kind == noValue {
-				return Absent, nil
+				return nil, Absent, nil
 			}
-			return Present, nil
+			return v, Present, nil
 		}
 		child := v.child(rest.at(0))
-		switch {
-		case child == nil:
-			return Absent, nil
-		case len(child) < 32:
+		if child == nil {
+			return nil, Absent, nil
+		}
+		v = &from.steps[from.n].node
+		if len(child) < 32 {
 			// The decoding of its parent has judged it.
 			_ = decodeNode(child, v)
-		default:
+		} else {
 			i := p.find(child)
 			if i < 0 {
-				return Incomplete, nil
+				return nil, Incomplete, nil
 			}
 			used.set(i)
 			if err := p.node(i, v); err != nil {
-				return Incomplete, err
+				return nil, Incomplete, err
 			}
 		}
 		rest = rest.from(1)
-		from.add(v, rest.off)
+		from.keep(rest.off)
 	}
 }
 
-// add adds a node. The path to a key of this chain is shorter than 64 nodes; one that is longer is not worth
-// keeping.
-func (p *path) add(v *view, depth int) {
-	if p != nil && len(p.steps) < 64 {
-		p.steps = append(p.steps, step{*v, depth})
+// keep makes the node decoded last part of the path. A leaf leads nowhere.
+func (p *path) keep(depth int) {
+	if s := &p.steps[p.n]; s.node.bitmap != 0 && p.n+1 < len(p.steps) {
+		s.depth = depth
+		p.n++
 	}
 }
 

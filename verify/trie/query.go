@@ -115,7 +115,8 @@ func (p *Proof) use(q Query, used bitset, partly bool) error {
 		}
 		return nil
 	}
-	var from path
+	var room [pathRoom]step
+	from := path{steps: room[:]}
 	for i, key := range q.Keys {
 		_, o, err := p.get(key, used, &from)
 		if err = check("key", i, o, err); err != nil {
