@@ -238,6 +238,13 @@ func TestRestoreRefusesDamage(t *testing.T) {
 		try(fmt.Sprint("byte ", i), b)
 		b[i] ^= 0x11
 	}
+	// Only the checksum can notice a byte that nothing uses, such as the end of a meta page.
+	unused := bytes.Index(b, unpackBackup(t, b)[2][:pageSize]) + pageSize - 5
+	b[unused] ^= 1
+	if _, err := Restore(dir, bytes.NewReader(b)); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "checksum") {
+		t.Errorf("unused byte: %v", err)
+	}
+	b[unused] ^= 1
 	try("a second one behind it", append(bytes.Clone(b), b...))
 	try("zeros", make([]byte, 100_000))
 	try("nothing", nil)
@@ -409,6 +416,12 @@ func TestCheck(t *testing.T) {
 	cancel()
 	if _, err := s.Check(ctx, true, nil); !errors.Is(err, context.Canceled) {
 		t.Error(err)
+	}
+	for i := range 200 { // each key is the one after the one before
+		must(t, s.Put("k", strings.Repeat("\x00", i), nil))
+	}
+	if r, err = s.Check(t.Context(), true, nil); err != nil || r.Records["other"] != 201 {
+		t.Errorf("%d other records checked, %v", r.Records["other"], err)
 	}
 	must(t, s.Commit())
 	mustClose(t, s)

@@ -58,6 +58,9 @@ func TestHeaderRing(t *testing.T) {
 	if _, ok := s.Header(700); ok {
 		t.Error("a header below the ring was kept")
 	}
+	if n := s.Stats().Records["headers"]; n != 300 {
+		t.Errorf("%d headers counted", n)
+	}
 	hash, b := testHeader(1001)
 	if err := s.PutHeader(1002, hash, append(b, 0)); !errors.Is(err, ErrMismatch) {
 		t.Errorf("wrong hash: %v", err)

@@ -34,14 +34,17 @@ func (f *recordingFile) WriteAt(b []byte, off int64) (int, error) {
 
 func (f *recordingFile) Datasync() error { f.unsaved = 0; return f.slotFile.Datasync() }
 
-// recordSlots runs heads through a store and returns the slot file before, the writes, and the heads.
+// recordSlots runs heads through a store, with restarts of either kind, and returns the slot file before, the writes, and
+// the heads.
 func recordSlots(t *testing.T) (before []byte, log []write, heads []Head) {
 	cfg := testConfig(t.TempDir())
 	plain, err := cfg.withDefaults()
 	must(t, err)
 	cfg.openSlots = func(path string, flag int) (slotFile, error) {
 		f, err := plain.openSlots(path, flag)
-		before, _ = os.ReadFile(path)
+		if before == nil {
+			before, _ = os.ReadFile(path)
+		}
 		return &recordingFile{slotFile: f, log: &log}, err
 	}
 	s, _ := mustOpen(t, cfg)
@@ -52,6 +55,14 @@ func recordSlots(t *testing.T) (before []byte, log []write, heads []Head) {
 		}
 		must(t, s.WriteHead(h))
 		heads = append(heads, h)
+		if i == 2 || i == 5 {
+			mustClose(t, s)
+			s, _ = mustOpen(t, cfg)
+		}
+		if i == 7 {
+			must(t, s.detach())
+			s, _ = mustOpen(t, cfg)
+		}
 	}
 	mustClose(t, s)
 	return before, log, heads
