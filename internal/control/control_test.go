@@ -285,6 +285,9 @@ func TestBadRequests(t *testing.T) {
 		if err != nil || r.Code != Usage || r.Error == "" {
 			t.Errorf("%s: %.100q, %v", name, b, err)
 		}
+		if name == "without an end" && !strings.Contains(r.Error, "over 1048576 bytes") {
+			t.Errorf("%s: %s", name, r.Error)
+		}
 		conn.Close()
 	}
 	if err := c.Call(context.Background(), "sum", nil, nil); err != nil {
@@ -324,6 +327,8 @@ func TestBadAnswers(t *testing.T) {
 		answers <- answer
 		if err := c.Call(context.Background(), "sum", nil, new(int)); !errors.Is(err, ErrProtocol) {
 			t.Errorf("%.20q: %v", answer, err)
+		} else if len(answer) > maxResponse && !strings.Contains(err.Error(), "over 33554432 bytes") {
+			t.Errorf("%d bytes: %v", len(answer), err)
 		}
 	}
 }

@@ -234,12 +234,30 @@ func (l *Local) Read(ctx context.Context, keys [][]byte) (*Reading, error) {
 // Export implements Answerer.
 func (l *Local) Export(ctx context.Context) ([]byte, error) {
 	source := fmt.Sprintf("proven from checkpoint #%d set %d by taolight %s", l.Checkpoint.Number, l.Checkpoint.Set.ID, l.Version)
-	cp, err := l.Node.Checkpoint(ctx, source)
-	if err != nil {
-		return nil, l.notFinal(ctx, err)
+	// The Aura list is read by proof soon after a warp. A checkpoint without it is one too, and makes
+	// its reader do the same.
+	deadline := time.Now().Add(auraWait)
+	for {
+		cp, err := l.Node.Checkpoint(ctx, source)
+		if err != nil {
+			return nil, l.notFinal(ctx, err)
+		}
+		if cp.Aura != nil || time.Now().After(deadline) {
+			return cp.File()
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-time.After(auraPoll):
+		}
 	}
-	return cp.File()
 }
+
+// How long and how often Export looks for the Aura list.
+const (
+	auraWait = 5 * time.Second
+	auraPoll = 100 * time.Millisecond
+)
 
 // Check implements Answerer.
 func (l *Local) Check(ctx context.Context, readAll bool) (*Report, error) {

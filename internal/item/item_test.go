@@ -45,6 +45,7 @@ func TestAccountRefused(t *testing.T) {
 		"long":          alice + "1",
 		"no base 58":    strings.Replace(alice, "G", "0", 1),
 		"letter wrong":  strings.Replace(alice, "w", "x", 1),
+		"last letter":   alice[:len(alice)-1] + "Z", // one more: only the last byte of the checksum is another
 		"Polkadot's":    "15oF4uVJwmo4TdGW7VfQxNLavjCXviqxT9S1MgbjMNHr6Sp5",
 		"hex too short": "0xd43593",
 		"hex too long":  "0x" + strings.Repeat("00", 33),
