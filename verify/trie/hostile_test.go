@@ -211,6 +211,22 @@ func TestDeepProof(t *testing.T) {
 			t.Fatalf("Get(%d bytes): %v, %v", len(k), o, err)
 		}
 	}
+	// Deeper than the path that GetAll keeps: down, up again, and down beside the only way.
+	up := slices.Clone(keys)
+	slices.Reverse(up)
+	all := slices.Concat(keys, up)
+	for _, k := range up {
+		all = append(all, append(slices.Clone(k), 0xff))
+	}
+	answers, err := p.GetAll(all)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, a := range answers {
+		if v, o, _ := p.Get(all[i]); a.Outcome != o || !bytes.Equal(a.Value, v) {
+			t.Fatalf("key %d of %d bytes: GetAll: %v, Get: %v", i, len(all[i]), a, o)
+		}
+	}
 
 	// Deeper than an enumeration goes; a lookup has the key to guide it.
 	root, entries = chain(t, 50_000)

@@ -44,6 +44,31 @@ func (x nibbles) common(y nibbles) int {
 	return i
 }
 
+// begins reports whether x is what key goes on with after its first at nibbles.
+func (x *nibbles) begins(key []byte, at int) bool {
+	n := x.n
+	switch {
+	case n == 0:
+		return true
+	case n > 2*len(key)-at:
+		return false
+	case (x.off^at)&1 == 1:
+		return nibbles{key, at, n}.common(*x) == n
+	}
+	if at&1 == 1 {
+		if (x.b[x.off>>1]^key[at>>1])&15 != 0 {
+			return false
+		}
+		n--
+	}
+	from, to := (x.off+1)>>1, (at+1)>>1
+	whole := n >> 1
+	if string(x.b[from:from+whole]) != string(key[to:to+whole]) {
+		return false
+	}
+	return n&1 == 0 || (x.b[from+whole]^key[to+whole])>>4 == 0
+}
+
 // appendTo appends x to b, one nibble a byte.
 func (x nibbles) appendTo(b []byte) []byte {
 	for i := range x.n {

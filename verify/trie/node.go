@@ -111,23 +111,25 @@ func decodeFront(enc []byte, start int, v *view) (at int, err error) {
 	if start == len(enc) {
 		return 0, nodeError(start, "no bytes")
 	}
-	*v = view{enc: enc[start:]}
+	// Field by field: a whole view in one assignment is built first and copied then.
+	v.enc, v.bitmap, v.uniform, v.empty = enc[start:], 0, false, false
 	header := enc[start]
 	var mask byte
 	branch := false
+	kind := noValue
 	switch {
 	case header >= headerValueBranch:
-		mask, branch, v.kind = 0x3f, true, inlineValue
+		mask, branch, kind = 0x3f, true, inlineValue
 	case header >= headerBranch:
 		mask, branch = 0x3f, true
 	case header >= headerLeaf:
-		mask, v.kind = 0x3f, inlineValue
+		mask, kind = 0x3f, inlineValue
 	case header >= headerHashedLeaf:
-		mask, v.kind = 0x1f, hashedValue
+		mask, kind = 0x1f, hashedValue
 	case header >= headerHashedBranch:
-		mask, branch, v.kind = 0x0f, true, hashedValue
+		mask, branch, kind = 0x0f, true, hashedValue
 	case header == headerEmpty:
-		v.empty = true
+		*v = view{enc: enc[start:], empty: true}
 		return start + 1, nil
 	default:
 		return 0, nodeError(start, "header 0x%02x is reserved", header)
@@ -150,7 +152,8 @@ func decodeFront(enc []byte, start int, v *view) (at int, err error) {
 	if size > len(enc)-at {
 		return 0, nodeError(at, "partial key of %d nibbles: %w", n, scale.ErrShort)
 	}
-	v.partial = nibbles{enc[at : at+size], n & 1, n}
+	v.kind = kind
+	v.partial.b, v.partial.off, v.partial.n = enc[at:at+size], n&1, n
 	if n&1 == 1 && enc[at]>>4 != 0 {
 		return 0, nodeError(at, "padding nibble is %x", enc[at]>>4)
 	}
@@ -164,13 +167,15 @@ func decodeFront(enc []byte, start int, v *view) (at int, err error) {
 		switch {
 		case v.bitmap == 0:
 			return 0, nodeError(at, "branch without children")
-		case v.kind == noValue && v.bitmap&(v.bitmap-1) == 0:
+		case kind == noValue && v.bitmap&(v.bitmap-1) == 0:
 			return 0, nodeError(at, "branch with one child and no value")
 		}
 		at += 2
 	}
 
-	switch v.kind {
+	switch kind {
+	case noValue:
+		v.value = nil
 	case inlineValue:
 		r := scale.NewReader(enc[at:])
 		v.value = r.Blob(-1)

@@ -165,7 +165,7 @@ func TestNibbles(t *testing.T) {
 		for _, q := range [][]byte{a, b} {
 			for i := range 2 * len(p) {
 				for n := 0; n <= 2*len(p)-i; n++ {
-					for j := range 2 * len(q) {
+					for j := range 2*len(q) + 1 {
 						x, y := nibbles{p, i, n}, nibbles{q, j, 2*len(q) - j}
 						sx, sy := digits(x), digits(y)
 						want := 0
@@ -175,8 +175,24 @@ func TestNibbles(t *testing.T) {
 						if got := x.common(y); got != want {
 							t.Fatalf("%s and %s have %d in common, not %d", sx, sy, want, got)
 						}
+						if got := x.begins(q, j); got != strings.HasPrefix(sy, sx) {
+							t.Fatalf("%s begins %s: %v", sx, sy, got)
+						}
 					}
 				}
+			}
+		}
+	}
+	long := []byte("as long as three words of eight bytes")
+	for n := range len(long) + 1 {
+		if got := commonBytes(long, long[:n]); got != n {
+			t.Errorf("%d bytes of the same have %d in common", n, got)
+		}
+		for i := range n {
+			other := bytes.Clone(long)
+			other[i] ^= 1 << (i % 8)
+			if got := commonBytes(long[:n], other); got != i {
+				t.Errorf("%d bytes that differ at %d have %d in common", n, i, got)
 			}
 		}
 	}

@@ -125,8 +125,8 @@ func (p *Proof) index(known int, hashes []verify.Hash) error {
 	if p.hashes = hashes; known == 0 {
 		p.hashes = make([]verify.Hash, len(p.nodes))
 	}
-	p.heads = make([]uint32, len(p.nodes))
-	p.next = make([]uint32, len(p.nodes))
+	both := make([]uint32, 2*len(p.nodes))
+	p.heads, p.next = both[:len(p.nodes)], both[len(p.nodes):]
 	for i, n := range p.nodes {
 		if i >= known {
 			p.hashes[i] = verify.Blake2b256(n)
@@ -162,7 +162,7 @@ func (p *Proof) find(hash []byte) int {
 		return -1
 	}
 	for j := p.heads[p.bucket(hash)]; j != 0; j = p.next[j-1] {
-		if string(p.hashes[j-1][:]) == string(hash) {
+		if p.hashes[j-1] == verify.Hash(hash) {
 			return int(j - 1)
 		}
 	}
@@ -252,7 +252,7 @@ func (p *Proof) ValueHash(key []byte) (verify.Hash, Outcome, error) {
 
 // A path is the branches that the last lookup came through, for the next one to begin at.
 type path struct {
-	key nibbles
+	key []byte
 	// The first n steps are the path. The next one is where a node is decoded, so with room for one step
 	// there is never a path.
 	steps []step
@@ -270,8 +270,14 @@ type step struct {
 }
 
 // resume drops the nodes that are not on the way to key.
-func (p *path) resume(key nibbles) {
-	for c := p.key.common(key); p.n > 0 && p.steps[p.n-1].depth > c; p.n-- {
+func (p *path) resume(key []byte) {
+	i := commonBytes(p.key, key)
+	c := 2 * i
+	if i < len(p.key) && i < len(key) && (p.key[i]^key[i])>>4 == 0 {
+		c++
+	}
+	for p.n > 0 && p.steps[p.n-1].depth > c {
+		p.n--
 	}
 	p.key = key
 }
@@ -285,12 +291,12 @@ func (p *Proof) lookup(key []byte, used bitset, from *path) (*view, Outcome, err
 	case -1:
 		return nil, Incomplete, nil
 	}
-	rest := keyNibbles(key)
-	from.resume(rest)
+	from.resume(key)
 	var v *view
+	at := 0 // nibbles of key that led to v
 	if from.n > 0 {
 		last := &from.steps[from.n-1]
-		v, rest = &last.node, rest.from(last.depth)
+		v, at = &last.node, last.depth
 	} else {
 		v = &from.steps[0].node
 		used.set(p.top)
@@ -303,16 +309,16 @@ func (p *Proof) lookup(key []byte, used bitset, from *path) (*view, Outcome, err
 		from.keep(0)
 	}
 	for {
-		if rest.common(v.partial) < v.partial.n {
+		if !v.partial.begins(key, at) {
 			return nil, Absent, nil
 		}
-		if rest = rest.from(v.partial.n); rest.n == 0 {
+		if at += v.partial.n; at == 2*len(key) {
 			if v.kind == noValue {
 				return nil, Absent, nil
 			}
 			return v, Present, nil
 		}
-		child := v.child(rest.at(0))
+		child := v.child(key[at>>1] >> (4 &^ (at << 2)) & 15)
 		if child == nil {
 			return nil, Absent, nil
 		}
@@ -330,8 +336,8 @@ func (p *Proof) lookup(key []byte, used bitset, from *path) (*view, Outcome, err
 				return nil, Incomplete, err
 			}
 		}
-		rest = rest.from(1)
-		from.keep(rest.off)
+		at++
+		from.keep(at)
 	}
 }
 
