@@ -2,7 +2,6 @@ package lightclient
 
 import (
 	"errors"
-	"fmt"
 	"slices"
 	"time"
 
@@ -57,8 +56,8 @@ func (n *Node) restore() *grandpa.Finalized {
 		n.fragments++
 	}
 	if head, err := storedHead(st, at); err == nil {
-		at = *head
-	} else if _, ok := st.Head(); ok {
+		at = head
+	} else {
 		n.note("store", "stored head is not used: %v; going on from #%d", err, at.Header.Number)
 		n.keep(st.RejectHead(err))
 	}
@@ -72,29 +71,31 @@ func (n *Node) restore() *grandpa.Finalized {
 	return nil
 }
 
-// storedHead proves the head record from the block that the kept fragments lead to.
-func storedHead(st Store, at grandpa.Finalized) (*grandpa.Finalized, error) {
+// storedHead proves the head record from the block that the kept fragments lead to, and returns the
+// higher of the two. A record that is not above that block, as when the head was a set change's own
+// block, needs no proof.
+func storedHead(st Store, at grandpa.Finalized) (grandpa.Finalized, error) {
 	data, ok := st.Head()
 	if !ok {
-		return nil, errors.New("none")
+		return at, nil
 	}
 	state, err := checkpoint.DecodeState(data)
 	if err != nil {
-		return nil, err
+		return at, err
 	}
 	if state.Header.Number <= at.Header.Number {
-		return nil, fmt.Errorf("head #%d is not above #%d", state.Header.Number, at.Header.Number)
+		return at, nil
 	}
 	j, err := grandpa.DecodeJustification(state.Justification)
 	if err != nil {
-		return nil, err
+		return at, err
 	}
 	p := &grandpa.WarpProof{Fragments: []grandpa.Fragment{{Header: state.Header, Justification: j}}, Finished: true}
 	head, _, err := p.Verify(at)
 	if err != nil {
-		return nil, err
+		return at, err
 	}
-	return &head, nil
+	return head, nil
 }
 
 // keep remembers the newest error of the store; nil clears nothing, a good write does.

@@ -105,6 +105,35 @@ func grown(t *testing.T, net *demonet.Network) *memory {
 	return m
 }
 
+// TestRestoreAtChange: the head may be the very block that ends its set; it is not thrown away then.
+func TestRestoreAtChange(t *testing.T) {
+	net := startDemo(t, demonet.Config{History: 30, FirstSetChange: 20, SetChangeEvery: 13, FinalityLag: 1})
+	m := newMemory()
+	n := newNotes(t)
+	cfg := config(net, n)
+	cfg.Store = m
+	_, stop := startNode(t, cfg)
+	_, i := n.wait(0, "warp done")
+	for net.Finalized().Header.Number < 33 {
+		if err := net.Steps(1); err != nil {
+			t.Fatal(err)
+		}
+	}
+	n.wait(i, "final #33")
+	stop()
+	if m.number != 33 || len(m.sets) != 2 {
+		t.Fatalf("kept head %d and %d sets, want the set change's block 33", m.number, len(m.sets))
+	}
+	n = newNotes(t)
+	cfg.Notes, cfg.Bootnodes = n.add, nil
+	node, _ := startNode(t, cfg)
+	n.wait(0, "store restored #33")
+	check(t, net, status(t, node))
+	if _, ok := m.Head(); !ok {
+		t.Error("a sound head was thrown away")
+	}
+}
+
 func TestRestore(t *testing.T) {
 	net := startDemo(t, demonet.Config{History: 30, SetChangeEvery: 12})
 	m := grown(t, net)
