@@ -5,7 +5,9 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
+	"unicode"
 
 	"github.com/taolight/taolight/verify/internal/jsonfield"
 )
@@ -119,6 +121,8 @@ func (v Verdict) String() string {
 					fmt.Fprintf(&b, ":%s", k.Value)
 				}
 			}
+		case string:
+			fmt.Fprintf(&b, " %s=%s", f.Name, word(x))
 		default:
 			fmt.Fprintf(&b, " %s=%v", f.Name, x)
 		}
@@ -127,6 +131,17 @@ func (v Verdict) String() string {
 		fmt.Fprintf(&b, ": %s", v.Reason)
 	}
 	return b.String()
+}
+
+// word returns a text as it is, or quoted if a terminal or a reader of columns could trip over it: some
+// of them come from the input.
+func word(s string) string {
+	for _, r := range s {
+		if !strconv.IsGraphic(r) || unicode.IsSpace(r) || r == '"' {
+			return strconv.Quote(s)
+		}
+	}
+	return s
 }
 
 // MarshalJSON returns {"kind", "verdict", "reason" unless OK, and the fields in their order}.
