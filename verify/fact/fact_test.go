@@ -159,8 +159,11 @@ func TestVerdictForms(t *testing.T) {
 	}
 	// Hostile text in a reason stays on one line and is bounded.
 	v = judge(t, "header", r.with("network", "a\nb\x1b[31m"+strings.Repeat("é", 3000), "aura_authorities", drop))
-	if strings.ContainsAny(v.Reason, "\n\x1b") || len(v.Reason) > maxReason+10 {
-		t.Errorf("%q", v.Reason)
+	if strings.ContainsAny(v.String(), "\n\x1b") || len(v.Reason) > maxReason+10 {
+		t.Errorf("%q", v)
+	}
+	if v = judge(t, "header", r.with("network", "fi\ney").only("header_scale", "network")); strings.Contains(v.String(), "\n") {
+		t.Errorf("%q", v)
 	}
 	for o, want := range map[Outcome]int{OK: 0, Failed: 3, Undecided: 7} {
 		if o.ExitCode() != want {
