@@ -97,7 +97,16 @@ func (p *place) readFile(path string) error {
 	if s, err := checkpoint.ParseSpec(b); err == nil {
 		p.warnings = s.Warnings
 		if len(s.BootNodes) > 0 {
-			p.bootnodes = s.BootNodes
+			p.bootnodes = nil
+		}
+		// Specs are written for nodes that speak more transports; one address is enough.
+		book := lightclient.NewBook(nil)
+		for _, addr := range s.BootNodes {
+			if err := book.AddGiven(addr, "bootnode"); err != nil {
+				p.warnings = append(p.warnings, "bootNodes: "+printable(err.Error()))
+				continue
+			}
+			p.bootnodes = append(p.bootnodes, addr)
 		}
 		if s.ID == demoSpecID {
 			p.root.Network = demonet.Name

@@ -70,14 +70,24 @@ func (s nodeStore) AuthoritySets() ([][]byte, error) {
 	return out, errors.Join(errs...)
 }
 
-// openStore opens the place's store. One of an older demo chain is discarded: that chain is gone.
+// demoMark is a file in the folders of demo networks, and in no other.
+const demoMark = "demo"
+
+// openStore opens the place's store. One of an older demo chain is discarded: that chain is gone. It
+// takes the mark that a demo network has left in the folder to do that, because a chain spec may call
+// itself what it likes.
 func (p *place) openStore() (*storage.Store, *storage.Recovery, error) {
 	cfg := storage.Config{Dir: p.dir, Genesis: p.root.Genesis}
+	mark := filepath.Join(p.dir, demoMark)
 	st, rec, err := storage.Open(cfg)
-	if p.demo && errors.Is(err, storage.ErrGenesis) {
+	if _, merr := os.Lstat(mark); merr == nil && p.demo && errors.Is(err, storage.ErrGenesis) {
 		if err = discard(p.dir); err == nil {
 			st, rec, err = storage.Open(cfg)
 		}
+	}
+	if err == nil && p.demo && rec.Created {
+		// On a disk that cannot be written there is nothing to discard either.
+		os.WriteFile(mark, []byte("the store of a demo network, discarded when another one starts\n"), 0o600)
 	}
 	return st, rec, p.storeError(err)
 }
