@@ -38,9 +38,9 @@ var (
 type block struct {
 	header *verify.Header
 	hash   verify.Hash
-	parent *block             // nil: the finalized block
-	aura   []aura.AuthorityID // the list that seals its children
-	change bool               // announces a GRANDPA set change
+	parent *block     // nil: the finalized block
+	aura   *aura.Keys // the list that seals its children
+	change bool       // announces a GRANDPA set change
 }
 
 // A FinalBlock is a finalized header.
@@ -66,7 +66,7 @@ type FinalBlock struct {
 type Chain struct {
 	final  grandpa.Finalized
 	signer grandpa.AuthoritySet // the set that signed final's justification; no authorities: unknown
-	aura   []aura.AuthorityID   // the list that seals the finalized block's children; nil: unknown
+	aura   *aura.Keys           // the list that seals the finalized block's children; nil: unknown
 	blocks map[verify.Hash]*block
 	best   *block       // nil: the finalized block
 	recent []FinalBlock // finalized headers, ascending, each the parent of the next
@@ -81,12 +81,16 @@ func NewChain(final grandpa.Finalized, list []aura.AuthorityID) (*Chain, error) 
 		return nil, fmt.Errorf("chain: set %d: %w", final.Set.ID, err)
 	}
 	c := &Chain{blocks: make(map[verify.Hash]*block)}
-	c.reset(final, grandpa.AuthoritySet{}, list)
+	var keys *aura.Keys
+	if len(list) > 0 {
+		keys = aura.NewKeys(list)
+	}
+	c.reset(final, grandpa.AuthoritySet{}, keys)
 	return c, nil
 }
 
-func (c *Chain) reset(final grandpa.Finalized, signer grandpa.AuthoritySet, list []aura.AuthorityID) {
-	c.final, c.signer, c.aura, c.best = final, signer, list, nil
+func (c *Chain) reset(final grandpa.Finalized, signer grandpa.AuthoritySet, keys *aura.Keys) {
+	c.final, c.signer, c.aura, c.best = final, signer, keys, nil
 	clear(c.blocks)
 	c.recent = append(c.recent[:0], FinalBlock{final.Header, final.Hash})
 }
@@ -103,12 +107,17 @@ func (c *Chain) Best() FinalBlock {
 }
 
 // Authorities returns the Aura list that seals the finalized block's children; nil if unknown.
-func (c *Chain) Authorities() []aura.AuthorityID { return c.aura }
+func (c *Chain) Authorities() []aura.AuthorityID {
+	if c.aura == nil {
+		return nil
+	}
+	return c.aura.List()
+}
 
 // SetAuthorities gives the Aura list, proven by the caller at the finalized block.
 func (c *Chain) SetAuthorities(at verify.Hash, list []aura.AuthorityID) {
 	if at == c.final.Hash && c.aura == nil && len(list) > 0 {
-		c.aura = list
+		c.aura = aura.NewKeys(list)
 	}
 }
 
@@ -151,24 +160,24 @@ func (c *Chain) Insert(h *verify.Header, clock aura.Clock) error {
 		return ErrStale
 	}
 	parent := c.blocks[h.ParentHash]
-	parentHeader, list := c.final.Header, c.aura
+	parentHeader, keys := c.final.Header, c.aura
 	if parent != nil {
-		parentHeader, list = parent.header, parent.aura
+		parentHeader, keys = parent.header, parent.aura
 	} else if h.ParentHash != c.final.Hash {
 		return ErrOrphan
 	}
-	if list == nil {
+	if keys == nil {
 		return ErrNoAuthorities
 	}
-	if err := aura.VerifyHeader(h, parentHeader, list, clock); err != nil {
+	if err := keys.VerifyHeader(h, parentHeader, clock); err != nil {
 		return fmt.Errorf("header %d %s: %w", h.Number, hash.Short(), err)
 	}
 	next, err := aura.AuthoritiesChange(h)
 	if err != nil {
 		return fmt.Errorf("header %d %s: %w", h.Number, hash.Short(), err)
 	}
-	if next == nil {
-		next = list
+	if next != nil {
+		keys = aura.NewKeys(next)
 	}
 	change, err := grandpa.ScheduledChange(h)
 	if err != nil {
@@ -177,7 +186,7 @@ func (c *Chain) Insert(h *verify.Header, clock aura.Clock) error {
 	if len(c.blocks) >= MaxUnfinalized && !c.dropForks() {
 		return ErrFull
 	}
-	b := &block{header: h, hash: hash, parent: parent, aura: next, change: change != nil}
+	b := &block{header: h, hash: hash, parent: parent, aura: keys, change: change != nil}
 	c.blocks[hash] = b
 	if c.best == nil || h.Number > c.best.header.Number {
 		c.best = b
@@ -352,15 +361,15 @@ func (c *Chain) Warp(p *grandpa.WarpProof) (verified int, err error) {
 
 // jump makes a block final whose ancestors are not held.
 func (c *Chain) jump(to grandpa.Finalized, signer grandpa.AuthoritySet) {
-	var list []aura.AuthorityID
+	var keys *aura.Keys
 	if to.Header.ParentHash == c.final.Hash {
-		list = c.aura
+		keys = c.aura
 	}
 	// A list that the block itself announces is the one for its children, whatever came before.
 	if next, err := aura.AuthoritiesChange(to.Header); err == nil && next != nil {
-		list = next
+		keys = aura.NewKeys(next)
 	}
-	c.reset(to, signer, list)
+	c.reset(to, signer, keys)
 }
 
 func (c *Chain) finalize(target *block, j *grandpa.Justification) ([]FinalBlock, error) {

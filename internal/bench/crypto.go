@@ -59,8 +59,9 @@ func sealed() (*verify.Header, []aura.AuthorityID, error) {
 	return h, ids, nil
 }
 
-// seal compares aura.VerifySeal, the hashing of the header included, with the usual library's check
-// of the same signature alone.
+// seal compares the check of a header's seal, the hashing of the header included, with the usual
+// library's check of the same signature alone. Both have the author's key decompressed: one list of
+// authorities seals thousands of headers.
 func seal() (row, error) {
 	h, ids, err := sealed()
 	if err != nil {
@@ -71,11 +72,14 @@ func seal() (row, error) {
 		return row{}, err
 	}
 	message, key, sig := h.PreSealHash(), [32]byte(ids[author]), [64]byte(h.Seal().Data)
+	keys := aura.NewKeys(ids)
+	pub, err := schnorrkel.NewPublicKey(key)
+	if err != nil {
+		return row{}, err
+	}
 	t := race(
-		func() { _, err := aura.VerifySeal(h, ids); must(err) },
+		func() { _, err := keys.VerifySeal(h); must(err) },
 		func() {
-			pub, err := schnorrkel.NewPublicKey(key)
-			must(err)
 			s := new(schnorrkel.Signature)
 			must(s.Decode(sig))
 			if ok, err := pub.Verify(s, schnorrkel.NewSigningContext([]byte("substrate"), message[:])); err != nil || !ok {

@@ -346,8 +346,9 @@ func TestVerifySeal(t *testing.T) {
 func TestVerifySealAllocations(t *testing.T) {
 	list, ids := authors(t, 20)
 	h := sealed(t, list, &verify.Header{}, 4, consensus("fron", make([]byte, 34)))
+	keys := NewKeys(ids)
 	n := testing.AllocsPerRun(20, func() {
-		if _, err := VerifySeal(h, ids); err != nil {
+		if _, err := keys.VerifySeal(h); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -496,6 +497,29 @@ func BenchmarkVerifySeal(b *testing.B) {
 	for b.Loop() {
 		if _, err := VerifySeal(h, v.Aura["test"]); err != nil {
 			b.Fatal(err)
+		}
+	}
+}
+
+// TestKeys: a list used for many headers judges each as one that is new does, bad keys included.
+func TestKeys(t *testing.T) {
+	people, list := authors(t, 2)
+	for i := range list[1] {
+		list[1][i] = 0xff
+	}
+	keys := NewKeys(list)
+	parent := &verify.Header{Number: 99, Digest: []verify.DigestItem{slotItem(1)}}
+	for round := range 3 {
+		for slot := range uint64(4) {
+			h := sealed(t, people, parent, 1000+slot)
+			a, errA := keys.VerifySeal(h)
+			b, errB := VerifySeal(h, list)
+			if a != b || (errA == nil) != (errB == nil) || (errA == nil) != (slot%2 == 0) {
+				t.Fatalf("round %d, slot %d: %d, %v; once: %d, %v", round, slot, a, errA, b, errB)
+			}
+			if errA != nil && !errors.Is(errA, ErrAuthorities) {
+				t.Errorf("slot %d: %v", slot, errA)
+			}
 		}
 	}
 }
