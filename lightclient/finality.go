@@ -75,13 +75,6 @@ func (s *Sync) tellSet(before grandpa.Finalized, blocks []FinalBlock) {
 }
 
 func (s *Sync) keepPending(from PeerID, m *grandpa.CommitMessage) {
-	// The highest vote is the block to have: fetching down from it brings the target too.
-	hash, number := m.Commit.TargetHash, m.Commit.TargetNumber
-	for i := range m.Commit.Precommits {
-		if v := &m.Commit.Precommits[i]; v.TargetNumber > number && v.TargetNumber-m.Commit.TargetNumber < wire.MaxBlocks {
-			hash, number = v.TargetHash, v.TargetNumber
-		}
-	}
 	for _, c := range s.pending {
 		if c.message.Commit.TargetHash == m.Commit.TargetHash && c.peer == from {
 			return
@@ -91,12 +84,24 @@ func (s *Sync) keepPending(from PeerID, m *grandpa.CommitMessage) {
 		s.pending = append(s.pending[:0], s.pending[1:]...)
 	}
 	s.pending = append(s.pending, pendingCommit{from, m, s.now})
+	s.wantFor(from, m)
+}
+
+// wantFor asks the sender of a commit for the headers it lacks.
+func (s *Sync) wantFor(from PeerID, m *grandpa.CommitMessage) {
+	// The highest vote is the block to have: fetching down from it brings the target too.
+	hash, number := m.Commit.TargetHash, m.Commit.TargetNumber
+	for i := range m.Commit.Precommits {
+		if v := &m.Commit.Precommits[i]; v.TargetNumber > number && v.TargetNumber-m.Commit.TargetNumber < wire.MaxBlocks {
+			hash, number = v.TargetHash, v.TargetNumber
+		}
+	}
 	p := s.peers[from]
 	switch {
-	case p == nil || s.chain.Header(hash) != nil:
-	case p.wants == nil || !p.wants.asked && p.wants.number < number:
+	case p == nil || s.chain.Header(hash) != nil || p.wants != nil && p.wants.asked:
+	case p.wants == nil || p.wants.number <= number:
 		p.wants = &headerTarget{peer: from, hash: hash, number: number, commit: true}
-	case !p.wants.asked:
+	case number > s.chain.Finalized().Header.Number:
 		p.wants.commit = true // a higher block is to be fetched, and the target on the way down from it
 	}
 }
@@ -114,6 +119,7 @@ func (s *Sync) retryPending() {
 		case s.now.Sub(c.at) > s.lag():
 		case s.chain.Header(c.message.Commit.TargetHash) == nil:
 			s.pending = append(s.pending, c)
+			s.wantFor(c.peer, c.message)
 		default:
 			s.commit(c.peer, c.message)
 		}

@@ -82,7 +82,7 @@ func (s *Sync) stepHeaders() {
 			return
 		}
 		t := p.wants
-		if t == nil || t.asked || s.now.Before(p.busyUntil) {
+		if t == nil || t.asked || p.inFlight >= MaxInFlight || s.now.Before(p.busyUntil) {
 			continue
 		}
 		final := s.chain.Finalized().Header.Number

@@ -98,7 +98,7 @@ func storedHead(st Store, at grandpa.Finalized) (grandpa.Finalized, error) {
 	return head, nil
 }
 
-// keep remembers the newest error of the store; nil clears nothing, a good write does.
+// keep remembers the newest error of the store until the store says that all is well.
 func (n *Node) keep(err error) {
 	if err != nil {
 		n.storeErr = err
@@ -134,7 +134,7 @@ func (n *Node) writeHead() {
 	}
 	state := &checkpoint.State{Header: final.Header, Hash: final.Hash, Set: final.Set, Justification: final.Justification.Append(nil)}
 	err := n.cfg.Store.WriteHead(final.Header.Number, final.Hash, state.Append(nil))
-	n.storeErr = err
+	n.keep(err)
 	if err == nil {
 		n.mu.Lock()
 		n.written, n.writtenHash = final.Header.Number, final.Hash
@@ -182,6 +182,9 @@ func (n *Node) stepStore(now time.Time) {
 		n.peersSaved = now
 	}
 	n.keep(n.cfg.Store.Tick(now))
+	if n.storeErr = n.cfg.Store.Degraded(); n.storeErr != nil {
+		n.setsDirty = true // try them again with the next head
+	}
 }
 
 // keepEvidence stores a conflict: a restart must not forget it.

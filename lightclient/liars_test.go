@@ -2,6 +2,7 @@ package lightclient_test
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
@@ -128,7 +129,8 @@ func TestConflict(t *testing.T) {
 	if err := net.Steps(3); err != nil {
 		t.Fatal(err)
 	}
-	_, i = n.wait(i, "final #")
+	// The other finality is as valid as this one, so this one has to be there first.
+	_, i = n.wait(i, fmt.Sprintf("final #%d", net.Finalized().Header.Number))
 	if _, _, _, err := net.Conflict(); err != nil {
 		t.Fatal(err)
 	}

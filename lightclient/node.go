@@ -37,6 +37,7 @@ type Store interface {
 	Put(kind, key string, value []byte) error
 	Commit() error
 	Tick(now time.Time) error
+	Degraded() error // why what was put is not on the disk; nil: all is well
 }
 
 // Config is what a node needs. Only Checkpoint is required.

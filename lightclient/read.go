@@ -20,6 +20,7 @@ const (
 	maxReadKeys  = 4096
 	keysPerBatch = 64
 	readAttempts = 6 // peers asked for one batch
+	maxShort     = 3 // incomplete proofs of one peer: one that lacks the state gives no proof at all
 )
 
 // Errors of reads.
@@ -172,12 +173,23 @@ func (n *Node) readBatch(ctx context.Context, at FinalBlock, b batch) (nodes [][
 			nodes = append(nodes, got...)
 			peers++
 		}
+		if len(left) > 0 && len(got) > 0 && n.gaveShort(c) {
+			n.accuse(ctx, c.id, fmt.Errorf("%d read proofs that decide nothing", maxShort))
+		}
 		if missing = left; len(missing) == 0 {
 			return nodes, peers, nil
 		}
 		err = fmt.Errorf("%w: %d of %d keys, %d peers asked", ErrIncomplete, len(missing), len(b.keys), len(tried))
 	}
 	return nodes, peers, err
+}
+
+// gaveShort counts an incomplete proof and reports whether it was one too many.
+func (n *Node) gaveShort(c *conn) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	c.short++
+	return c.short == maxShort
 }
 
 // judgeRead verifies an answer and returns its nodes and the keys that it leaves open. An answer

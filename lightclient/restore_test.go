@@ -2,6 +2,7 @@ package lightclient_test
 
 import (
 	"bytes"
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -84,6 +85,7 @@ func (m *memory) Put(kind, key string, value []byte) error {
 	return nil
 }
 func (m *memory) Commit() error        { return nil }
+func (m *memory) Degraded() error      { return nil }
 func (m *memory) Tick(time.Time) error { return nil }
 
 // grown runs a node over some blocks and set changes, and returns what it kept.
@@ -199,7 +201,7 @@ func TestConflictKept(t *testing.T) {
 	if err := net.Steps(2); err != nil {
 		t.Fatal(err)
 	}
-	_, i = n.wait(i, "final #")
+	_, i = n.wait(i, fmt.Sprintf("final #%d", net.Finalized().Header.Number))
 	if _, _, _, err := net.Conflict(); err != nil {
 		t.Fatal(err)
 	}

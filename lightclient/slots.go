@@ -27,6 +27,7 @@ type conn struct {
 	pinned  bool
 	answers int
 	missed  int
+	short   int // read proofs that left a key open
 }
 
 // stepPeers dials towards the wanted number of peers and asks for more addresses when short.

@@ -150,6 +150,9 @@ func (n *Node) status(now time.Time) *Status {
 	s.Peers.Wanted, s.Peers.Known, s.Peers.Banned = n.cfg.MaxPeers, n.book.Len(), len(n.book.Banned(now))
 
 	s.Trust = TrustStatus{Checkpoint: cp.Number, Hash: cp.Hash.String(), SetID: cp.Set.ID, Date: cp.Date, SetChanges: n.fragments}
+	if cp.Ready() == nil {
+		s.Trust.SetID = cp.Start().Set.ID
+	}
 	if ms := now.UnixMilli(); ms > 0 {
 		if days, ok := cp.Age(uint64(ms)); ok {
 			s.Trust.AgeDays = &days
@@ -240,8 +243,11 @@ func (n *Node) warnings(s *Status) []Warning {
 		default:
 			tried = "tried " + tried
 		}
-		add("no-peers", "error", "no peer to ask: "+tried,
-			"check the link to the internet, or name a peer with --peer /ip4/ADDRESS/tcp/30333/ws/p2p/12D3Koo…")
+		remedy := "check the link to the internet, or name a peer with --peer /ip4/ADDRESS/tcp/30333/ws/p2p/12D3Koo…"
+		if n.cfg.Demo {
+			remedy = "the demo network's peers have stopped; start it again"
+		}
+		add("no-peers", "error", "no peer to ask: "+tried, remedy)
 	case n.sync.warp.unproven != nil:
 		add("checkpoint-unlinked", "error", "peers' finality cannot be proven from the checkpoint: "+n.sync.warp.unproven.Error(),
 			"the set may have been changed by hand since; give a newer checkpoint with --checkpoint FILE, or upgrade taolight")

@@ -351,6 +351,7 @@ func (s *Sync) step() {
 		s.stepJustify()
 	}
 	s.stepState()
+	s.retryPending()
 	s.stepHeaders()
 	s.stepNeighbours()
 }

@@ -149,7 +149,7 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 }
 
 // saySetup tells what is trusted to begin with and where data are kept.
-func (a *app) saySetup(j *journal, s *session, blockTime time.Duration) {
+func (a *app) saySetup(j *journal, s *instance, blockTime time.Duration) {
 	text := fmt.Sprintf("checkpoint %s set %d, %s", block(s.root.Number), setOf(s.root), s.from)
 	now := a.now().UnixMilli()
 	if days, ok := s.root.Age(uint64(max(now, 0))); ok {
@@ -178,7 +178,7 @@ func setOf(c *checkpoint.Checkpoint) uint64 {
 }
 
 // sayNext waits until the node has caught up, and then tells what can be asked.
-func (a *app) sayNext(ctx context.Context, s *session, j *journal, began time.Time) {
+func (a *app) sayNext(ctx context.Context, s *instance, j *journal, began time.Time) {
 	if s.node.WaitFinal(ctx) != nil {
 		return
 	}

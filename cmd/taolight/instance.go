@@ -21,8 +21,8 @@ import (
 // leaveTime is how long a node that is told to stop may take.
 const leaveTime = 1500 * time.Millisecond
 
-// A session is a running node with all that it needs.
-type session struct {
+// An instance is a running node with all that it needs.
+type instance struct {
 	*place
 	node     *lightclient.Node
 	store    *storage.Store
@@ -55,13 +55,13 @@ func (p *place) startDemo(ctx context.Context, cfg demonet.Config) (*demonet.Net
 }
 
 // start opens the store and starts a node, and on the demo network that network first.
-func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, notes func(lightclient.Note)) (*session, error) {
+func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, notes func(lightclient.Note)) (*instance, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	nothing, none := make(chan error), make(chan struct{})
 	close(nothing)
 	close(none)
-	s := &session{place: p, cancel: cancel, ended: nothing, netEnded: none}
-	fail := func(err error) (*session, error) {
+	s := &instance{place: p, cancel: cancel, ended: nothing, netEnded: none}
+	fail := func(err error) (*instance, error) {
 		s.stop(time.Second)
 		return nil, err
 	}
@@ -99,7 +99,7 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 
 // stop ends the node, which writes what is worth keeping, and closes the store. It waits for at most
 // the given time.
-func (s *session) stop(wait time.Duration) error {
+func (s *instance) stop(wait time.Duration) error {
 	s.cancel()
 	timer := time.NewTimer(wait)
 	defer timer.Stop()
@@ -151,9 +151,9 @@ func (a *app) ask(cmd *cobra.Command, wait bool, question func(ctx context.Conte
 	return question(qctx, s.local)
 }
 
-// findOrJoin returns the node that runs, or a session of its own. Another command that has joined for a
+// findOrJoin returns the node that runs, or an instance of its own. Another command that has joined for a
 // question holds the store for a moment and answers nobody: this waits for it.
-func (a *app) findOrJoin(ctx context.Context, cfg *config.Config) (*control.Client, *session, error) {
+func (a *app) findOrJoin(ctx context.Context, cfg *config.Config) (*control.Client, *instance, error) {
 	notes := func(lightclient.Note) {}
 	if cfg.LogLevel == "debug" {
 		notes = newJournal(a, a.stderr, cfg.LogLevel).note
@@ -192,7 +192,7 @@ const (
 )
 
 // late adds to err why the node has not caught up.
-func (s *session) late(err error) error {
+func (s *instance) late(err error) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Second)
 	defer cancel()
 	if st, serr := s.node.Status(ctx); serr == nil {
