@@ -13,8 +13,6 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
-
-	"github.com/taolight/taolight/lightclient/p2p"
 )
 
 // Our own limits on the address book.
@@ -219,9 +217,6 @@ func (b *Book) Failed(id peer.ID, now time.Time, refused bool, err error) {
 		return
 	}
 	c.lastErr = err.Error()
-	if _, reason, ok := strings.Cut(c.lastErr, p2p.ErrUnreachable.Error()+": "); ok {
-		c.lastErr = reason // it names the address; the peer id says nothing to a reader
-	}
 	wait := refusedBackoff
 	if !refused {
 		c.Fails++

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
@@ -73,6 +74,9 @@ func (n *Node) dial(ctx context.Context, now time.Time, c *Contact) {
 		defer cancel()
 		if err := n.host.Connect(dctx, info); err != nil {
 			d.err = err
+			if _, reason, ok := strings.Cut(err.Error(), p2p.ErrUnreachable.Error()+": "); ok {
+				d.err = errors.New(reason) // it names the address; the peer id says nothing to a reader
+			}
 		} else if hs, err := n.announces.Open(dctx, info.ID); err != nil {
 			d.err, d.refused = fmt.Errorf("block-announces: %w", err), errors.Is(err, p2p.ErrRefused)
 		} else if d.handshake, err = wire.DecodeHandshake(hs); err != nil {

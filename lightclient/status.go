@@ -245,7 +245,7 @@ func (n *Node) warnings(s *Status) []Warning {
 		}
 		remedy := "check the link to the internet, or name a peer with --peer /ip4/ADDRESS/tcp/30333/ws/p2p/12D3Koo…"
 		if n.cfg.Demo {
-			remedy = "the demo network's peers have stopped; start it again"
+			remedy = "the demo network's peers have stopped: start it again, or name a peer with --peer /ip4/127.0.0.1/tcp/…/p2p/12D3Koo…"
 		}
 		add("no-peers", "error", "no peer to ask: "+tried, remedy)
 	case n.sync.warp.unproven != nil:
