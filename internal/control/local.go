@@ -94,22 +94,10 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	if pin := l.Checkpoint.Pin(); pin.HasSet {
-		// The set that goes on from the checkpoint, whichever of the two the file stated.
-		s.Trust.SetID = pin.SetID
-	}
 	out := &Status{Status: *s, Joined: l.Joined, Root: l.Root, DataDir: l.DataDir, PID: os.Getpid()}
 	if l.Store != nil {
 		st := l.Store.Stats()
 		out.Disk = &Disk{st.FileBytes, st.BytesWritten, st.Syncs, st.Commits, st.Pending}
-		if err := l.Store.Degraded(); err != nil && out.Store.Error == "" {
-			// The node remembers the last write only; the store knows what still waits.
-			out.Store.Error = err.Error()
-			out.Health = append(out.Health, lightclient.Warning{
-				Code: "store-degraded", Severity: "warn", Title: "the store cannot be written: " + err.Error(),
-				Remedy: "check the disk's free space and that it is not mounted read-only; verification goes on in memory",
-			})
-		}
 	}
 	return out, nil
 }
