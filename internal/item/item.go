@@ -131,7 +131,7 @@ func netuidKey(b []byte, arg string) ([]byte, error) {
 }
 
 func accountKey(b []byte, arg string) ([]byte, error) {
-	id, err := ParseAccount(arg)
+	id, err := verify.ParseAccount(arg)
 	if err != nil {
 		return nil, err
 	}

@@ -42,7 +42,7 @@ func balance(r *scale.Reader) Decoded {
 }
 
 func accountID(r *scale.Reader) Decoded {
-	var id AccountID
+	var id verify.AccountID
 	r.Copy(id[:])
 	return Decoded{id.String(), id.String()}
 }

@@ -1,4 +1,4 @@
-package item
+package verify
 
 import (
 	"encoding/hex"
@@ -8,14 +8,12 @@ import (
 	"strings"
 
 	"golang.org/x/crypto/blake2b"
-
-	"github.com/taolight/taolight/verify"
 )
 
 // ErrAddress: a text is no address of this chain.
 var ErrAddress = errors.New("not an address")
 
-// AccountID is the public key of an account.
+// An AccountID is the public key of an account.
 type AccountID [32]byte
 
 // ss58Format is the number of Bittensor's addresses, which begin with 5.
@@ -33,7 +31,7 @@ func (id AccountID) String() string {
 // ParseAccount reads an SS58 address of this chain, or 32 bytes of hex.
 func ParseAccount(s string) (id AccountID, err error) {
 	if len(s) == 64 || strings.HasPrefix(s, "0x") {
-		b, err := verify.ParseHex(s)
+		b, err := ParseHex(s)
 		if err != nil || len(b) != len(id) {
 			return id, fmt.Errorf("%w: want 32 bytes of hex", ErrAddress)
 		}
