@@ -19,6 +19,7 @@ const (
 	methodExport = "export"
 	methodCheck  = "check"
 	methodBackup = "backup"
+	methodProve  = "prove"
 )
 
 // Schema is the version of the answers' JSON form: fields are added, never renamed.

@@ -102,10 +102,17 @@ func (c *Client) ask(ctx context.Context, method string, params, result any) (ne
 		if _, err := conn.Write(append(line, '\n')); err != nil {
 			return err
 		}
-		conn.SetReadDeadline(time.Now().Add(answerTimeout + writeTimeout))
+		conn.SetReadDeadline(time.Now().Add(timeFor(method) + writeTimeout))
 		var resp response
-		if err := readLine(r, maxResponse, &resp); err != nil {
-			return err
+		for {
+			resp = response{}
+			if err := readLine(r, maxResponse, &resp); err != nil {
+				return err
+			}
+			if resp.Progress == "" {
+				break
+			}
+			report(ctx, resp.Progress)
 		}
 		if resp.Error != "" {
 			return &Error{resp.Code, errors.New(resp.Error), resp.Hint}

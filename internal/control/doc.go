@@ -11,6 +11,7 @@
 // It never listens on a network, and never hands out a key.
 //
 // One connection carries one question: a line of JSON {"method", "params"}, answered by a line
-// {"result"} or {"error", "hint", "code"}, where code is the exit code that a command ends with. After
-// the answer to "backup" the copy itself follows, up to the end of the connection.
+// {"result"} or {"error", "hint", "code"}, where code is the exit code that a command ends with. Lines
+// {"progress"} may come before it. After the answer to "backup" the copy itself follows, up to the end
+// of the connection.
 package control

@@ -24,20 +24,22 @@ const (
 	readTimeout   = 5 * time.Second  // for a request, which is written in one go
 	writeTimeout  = 10 * time.Second // for each write of an answer
 	answerTimeout = 2 * time.Minute  // for thinking about it
+	proveTimeout  = 20 * time.Minute // for fetching what a bundle needs, over a slow link
 	dialTimeout   = 2 * time.Second
 )
 
-// request and response are the two lines of a connection.
+// request and response are the lines of a connection.
 type request struct {
 	Method string          `json:"method"`
 	Params json.RawMessage `json:"params,omitempty"`
 }
 
 type response struct {
-	Result json.RawMessage `json:"result,omitempty"`
-	Error  string          `json:"error,omitempty"`
-	Hint   string          `json:"hint,omitempty"`
-	Code   Code            `json:"code,omitempty"`
+	Result   json.RawMessage `json:"result,omitempty"`
+	Progress string          `json:"progress,omitempty"` // not the answer yet: another line follows
+	Error    string          `json:"error,omitempty"`
+	Hint     string          `json:"hint,omitempty"`
+	Code     Code            `json:"code,omitempty"`
 }
 
 // A Handler answers one question. A result that is an io.WriterTo is sent as it is after an empty
@@ -138,12 +140,12 @@ func (s *Server) Serve(ctx context.Context, h Handler) error {
 
 // serve answers one connection. What goes wrong on it is the client's to see.
 func serve(ctx context.Context, conn net.Conn, h Handler) {
-	ctx, cancel := context.WithTimeout(ctx, answerTimeout)
-	defer cancel()
-	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	conn.SetReadDeadline(time.Now().Add(readTimeout))
 	var req request
 	err := readLine(bufio.NewReader(conn), maxRequest, &req)
+	ctx, cancel := context.WithTimeout(ctx, timeFor(req.Method))
+	defer cancel()
+	stop := context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })
 	var result any
 	if err != nil {
 		err = &Error{Usage, err, ""}
@@ -155,7 +157,7 @@ func serve(ctx context.Context, conn net.Conn, h Handler) {
 			conn.Read(b[:])
 			cancel()
 		}()
-		result, err = h(ctx, req.Method, req.Params)
+		result, err = h(WithProgress(ctx, progressTo(conn)), req.Method, req.Params)
 	}
 	if !stop() {
 		return // the deadline is in the past: nobody is there, or nobody has time
