@@ -48,6 +48,13 @@ const (
 // MaxPeers bounds how many peers a node may be told to keep: its memory is budgeted for so many.
 const MaxPeers = 40
 
+// MaxArchiveMB and MaxWatch bound the archive of weight commitments, in millions of bytes and in subnets:
+// the whole store stays under 256 MiB, which 32-bit boards can map.
+const (
+	MaxArchiveMB = 128
+	MaxWatch     = 64
+)
+
 // Config is one node's settings. Paths are as written, relative to the working directory.
 type Config struct {
 	Network    string   // Finney, Test, Demo, or the path of a chain spec or checkpoint file
@@ -56,6 +63,8 @@ type Config struct {
 	MaxPeers   int      // connections kept, 1 to MaxPeers
 	Finality   string   // Follow or Pull
 	Checkpoint string   // checkpoint file or NUMBER:HASH instead of the built-in one; empty = built-in
+	Watch      []uint16 // subnets whose weight commitments are kept with their proofs
+	ArchiveMB  int      // bound of what is kept of them, in millions of bytes, 1 to MaxArchiveMB
 	LogLevel   string   // debug, info, warn or error
 
 	origin map[string]string
@@ -87,6 +96,10 @@ var settings = []Setting{
 		set: func(c *Config, v []string) (err error) { c.Finality, err = oneOf(v[0], Follow, Pull); return err }},
 	{Key: "checkpoint", Help: "file or NUMBER:HASH to trust instead of the built-in checkpoint",
 		set: func(c *Config, v []string) error { c.Checkpoint = v[0]; return nil }},
+	{Key: "watch", Help: "subnet whose weight commitments to keep with their proofs, like 18", List: true,
+		set: func(c *Config, v []string) (err error) { c.Watch, err = netuids(v); return err }},
+	{Key: "archive_mb", Help: "how much to keep of them, in MB, 1 to 128", Default: "16",
+		set: func(c *Config, v []string) (err error) { c.ArchiveMB, err = between(v[0], 1, MaxArchiveMB); return err }},
 	{Key: "log_level", Help: "debug, info, warn or error", Default: "info",
 		set: func(c *Config, v []string) (err error) {
 			c.LogLevel, err = oneOf(v[0], "debug", "info", "warn", "error")
@@ -158,6 +171,27 @@ func peers(list []string) ([]string, error) {
 		if !slices.Contains(out, p) {
 			out = append(out, p)
 		}
+	}
+	return out, nil
+}
+
+// netuids reads subnets, several of them separated by commas if need be. 0 is the root subnet, which has
+// no weights; mechanisms are counted from 4096 on.
+func netuids(list []string) ([]uint16, error) {
+	var out []uint16
+	for _, text := range list {
+		for s := range strings.SplitSeq(text, ",") {
+			n, err := between(strings.TrimSpace(s), 1, 4095)
+			if err != nil {
+				return nil, err
+			}
+			if !slices.Contains(out, uint16(n)) {
+				out = append(out, uint16(n))
+			}
+		}
+	}
+	if len(out) > MaxWatch {
+		return nil, fmt.Errorf("%w: %d subnets, at most %d", ErrValue, len(out), MaxWatch)
 	}
 	return out, nil
 }

@@ -68,7 +68,13 @@ func TestMistakes(t *testing.T) {
 		{name: "syntax", file: "network = \"demo\"\nmax_peers = = 3\n", err: ErrSyntax, says: []string{":2: "}},
 		{name: "twice", file: "max_peers = 3\nmax_peers = 4\n", err: ErrSyntax, says: []string{":2: ", "max_peers"}},
 		{name: "type", file: "network = true\n", err: ErrValue, says: []string{":1: network: ", "text in quotes"}},
-		{name: "list type", file: "peers = [1]\n", err: ErrValue, says: []string{"peers: item 1"}},
+		{name: "list type", file: "peers = [true]\n", err: ErrValue, says: []string{"peers: item 1"}},
+		{name: "list number", file: "peers = [1]\n", err: ErrValue, says: []string{"peers: ", `"1"`, "multiaddr"}},
+		{name: "list in list", file: "watch = [[1]]\n", err: ErrValue, says: []string{"watch: item 1"}},
+		{name: "root subnet", file: "watch = [0]\n", err: ErrValue, says: []string{"watch: ", `"0"`, "1 to 4095"}},
+		{name: "mechanism", file: "watch = [4096]\n", err: ErrValue, says: []string{`"4096"`}},
+		{name: "subnets in a row", flag: map[string][]string{"watch": {"1,,2"}}, err: ErrValue, says: []string{"flag --watch", `""`}},
+		{name: "archive", file: "archive_mb = 129\n", err: ErrValue, says: []string{`"129"`, "1 to 128"}},
 		{name: "not a list", file: "peers = \"" + peer + "\"\n", err: ErrValue, says: []string{"want a list"}},
 		{name: "peer", file: "peers = [\"host:30333\"]\n", err: ErrValue, says: []string{`"host:30333"`, "multiaddr"}},
 		{name: "no id", file: "peers = [\"/ip4/192.0.2.1/tcp/30333/p2p/\"]\n", err: ErrValue, says: []string{"multiaddr"}},
@@ -103,6 +109,23 @@ func TestMistakes(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestWatch: subnets come one by one, several in a word, as numbers in the file, and once.
+func TestWatch(t *testing.T) {
+	want := []uint16{18, 64, 1}
+	for name, src := range map[string]Sources{
+		"flags":       {Flags: map[string][]string{"watch": {"18", "64,1", "18"}}},
+		"environment": {Environ: []string{"TAOLIGHT_WATCH=18, 64 1"}},
+	} {
+		src.Environ = append(src.Environ, "HOME=/home/tao")
+		if c, err := Load(src); err != nil || !reflect.DeepEqual(c.Watch, want) {
+			t.Errorf("%s: %+v, %v", name, c, err)
+		}
+	}
+	if c, err := Parse("f", []byte("watch = [18, \"64\", 1]\n")); err != nil || !reflect.DeepEqual(c.Watch, want) {
+		t.Errorf("file: %+v, %v", c, err)
 	}
 }
 
@@ -215,7 +238,7 @@ func TestExample(t *testing.T) {
 			t.Errorf("%s is not in the example", s.Key)
 		}
 	}
-	shown.DataDir, shown.Peers, shown.origin, empty.origin = "", nil, nil, nil // these two have no one default
+	shown.DataDir, shown.Peers, shown.Watch, shown.origin, empty.origin = "", nil, nil, nil, nil // these three have no one default
 	if !reflect.DeepEqual(shown, empty) {
 		t.Errorf("the example shows %+v, the defaults are %+v", shown, empty)
 	}

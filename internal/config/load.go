@@ -146,11 +146,11 @@ func texts(v any, list bool) ([]string, error) {
 		}
 		var out []string
 		for i, item := range items {
-			s, ok := item.(string)
-			if !ok {
-				return nil, fmt.Errorf("item %d: %w: want text in quotes", i+1, ErrValue)
+			one, err := texts(item, false)
+			if err != nil {
+				return nil, fmt.Errorf("item %d: %w", i+1, err)
 			}
-			out = append(out, s)
+			out = append(out, one...)
 		}
 		return out, nil
 	}
