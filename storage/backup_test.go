@@ -319,7 +319,7 @@ func TestRestoreForged(t *testing.T) {
 		"no manifest":           {0, nil, ErrDamaged},
 		"manifest of junk":      {0, []byte("{"), ErrDamaged},
 		"newer format":          {0, replace(`"format":1`, `"format":2`), ErrNewer},
-		"newer schema":          {0, replace(`"schema":1`, `"schema":2`), ErrNewer},
+		"newer schema":          {0, replace(`"schema":2`, `"schema":3`), ErrNewer},
 		"no format":             {0, replace(`"format":1`, `"format":0`), ErrDamaged},
 		"genesis of another":    {0, replace(genesis.String(), foreign.String()), ErrDamaged},
 		"long manifest":         {0, make([]byte, maxManifest+1), ErrDamaged},

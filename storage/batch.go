@@ -230,7 +230,7 @@ func (s *Store) apply() error {
 	_, err := s.db.commit(&s.count, func(tx *bolt.Tx) error {
 		for b := range s.batch.ops {
 			t := tx.Bucket([]byte(bucketNames[b]))
-			if b := bucket(b); b == bucketHeaders || b == bucketProofs || b == bucketSets {
+			if b := bucket(b); b == bucketHeaders || b == bucketProofs || b == bucketBundles || b == bucketSets {
 				t.FillPercent = 0.95 // keys only grow, so pages need no room for insertions
 			}
 			for _, key := range s.batch.keys(bucket(b), "") {

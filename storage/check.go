@@ -247,6 +247,8 @@ func (r *Report) record(b bucket, key, value []byte, verify VerifyFunc) {
 		if len(key) != 4+32+8 {
 			err = fmt.Errorf("%w: a key of %d bytes", ErrDamaged, len(key))
 		}
+	case bucketBundles:
+		_, _, err = bundleName(string(key))
 	}
 	if err == nil && verify != nil {
 		err = verify(bucketNames[b], key, value)

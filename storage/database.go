@@ -25,7 +25,7 @@ const (
 	slotsName    = "head.slots"
 
 	// schema is the number of the layout in doc.go.
-	schema = 1
+	schema = 2
 
 	// MaxValue bounds every single record, in bytes.
 	MaxValue = 1 << 20
@@ -40,13 +40,14 @@ const (
 	bucketSets
 	bucketHeaders
 	bucketProofs
+	bucketBundles
 	bucketPeers
 	bucketBans
 	bucketOther
 	bucketCount
 )
 
-var bucketNames = [bucketCount]string{"meta", "authority-sets", "headers", "proofs", "peers", "bans", "other"}
+var bucketNames = [bucketCount]string{"meta", "authority-sets", "headers", "proofs", "bundles", "peers", "bans", "other"}
 
 // A migration changes a database of schema from into one of schema from+1.
 type migration struct {
@@ -54,8 +55,10 @@ type migration struct {
 	run  func(*bolt.Tx) error
 }
 
-// migrations is empty as long as there is one schema only.
-var migrations []migration
+// migrations are all there are. Missing buckets are made by migrate itself.
+var migrations = []migration{
+	{from: 1, run: func(*bolt.Tx) error { return nil }}, // schema 2 has the bucket of bundles
+}
 
 // seal appends to a value the checksum under which it is stored. Bucket and key are part of it, so that a value under a
 // wrong key is found as well.

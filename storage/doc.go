@@ -59,6 +59,7 @@
 //	authority-sets   set id u64 BE → SCALE (set, header, justification), each a byte string
 //	headers          number u32 BE → hash [32], SCALE header
 //	proofs           number u32 BE, hash [32], first 8 bytes of Blake2b-256 of the proof → proof
+//	bundles          number u32 BE, name → opaque; the oldest go first
 //	peers            peer id → opaque record
 //	bans             peer id → SCALE (expiry in Unix seconds u64, reason)
 //	other            kind, 0, key → opaque

@@ -97,9 +97,9 @@ func TestMigration(t *testing.T) {
 	must(t, s.PutPeer("old", []byte("record")))
 	mustClose(t, s)
 	rewriteSchema(t, cfg.Dir, 0)
-	cfg.migrations = []migration{{from: 0, run: func(tx *bolt.Tx) error {
+	cfg.migrations = append([]migration{{from: 0, run: func(tx *bolt.Tx) error {
 		return tx.Bucket([]byte("peers")).Put([]byte("new"), seal(bucketPeers, []byte("new"), []byte("migrated")))
-	}}}
+	}}}, migrations...)
 	s, rec := mustOpen(t, cfg)
 	if !rec.Migrated || rec.MigratedFrom != 0 || rec.Backup == "" || len(rec.Lines()) != 1 {
 		t.Fatalf("%+v", rec)
@@ -118,6 +118,26 @@ func TestMigration(t *testing.T) {
 	if rec.Migrated {
 		t.Error("migrated twice")
 	}
+	mustClose(t, s)
+}
+
+// TestSchema1: a database from before there were bundles keeps what it has.
+func TestSchema1(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	s, _ := mustOpen(t, cfg)
+	must(t, s.PutPeer("old", []byte("record")))
+	mustClose(t, s)
+	d, err := openBolt(filepath.Join(cfg.Dir, databaseName), minBytes, false)
+	must(t, err)
+	must(t, d.bolt.Update(func(tx *bolt.Tx) error { return tx.DeleteBucket([]byte("bundles")) }))
+	must(t, d.close())
+	rewriteSchema(t, cfg.Dir, 1)
+	s, rec := mustOpen(t, cfg)
+	if !rec.Migrated || rec.MigratedFrom != 1 || string(s.Peers()["old"]) != "record" {
+		t.Fatalf("%+v, peers %q", rec, s.Peers())
+	}
+	must(t, s.PutBundle(7, "x", []byte("y")))
+	mustBeSound(t, s)
 	mustClose(t, s)
 }
 

@@ -39,6 +39,8 @@ var (
 const (
 	DefaultBytes = 64 << 20
 	MaxBytes     = 256 << 20
+	// DefaultBundleBytes bounds the bundles, which are part of that.
+	DefaultBundleBytes = 16 << 20
 
 	minBytes   = 4 << 20
 	maxPending = 8 << 20
@@ -54,8 +56,10 @@ type Config struct {
 	MaxBytes   int64 // bound of taolight.db; 0 = DefaultBytes, at most MaxBytes
 	Headers    int   // headers kept by number; 0 = 4,096
 	ProofBytes int64 // bytes of proofs kept; 0 = a quarter of MaxBytes
-	Reserve    int64 // bytes left free on the disk; 0 = 64 MiB or 2 % of the disk, whichever is less; negative = none
-	Pace       Pace
+	// BundleBytes is how many bytes of bundles are kept; 0 = 16 MiB, and a quarter of MaxBytes at most.
+	BundleBytes int64
+	Reserve     int64 // bytes left free on the disk; 0 = 64 MiB or 2 % of the disk, whichever is less; negative = none
+	Pace        Pace
 
 	Now func() time.Time // names files that are moved aside; nil = time.Now
 
@@ -87,6 +91,10 @@ func (c Config) withDefaults() (Config, error) {
 	if c.ProofBytes <= 0 || c.ProofBytes > c.MaxBytes/2 {
 		c.ProofBytes = c.MaxBytes / 4
 	}
+	if c.BundleBytes <= 0 {
+		c.BundleBytes = DefaultBundleBytes
+	}
+	c.BundleBytes = min(c.BundleBytes, c.MaxBytes/4)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
@@ -313,6 +321,8 @@ type Stats struct {
 	Starts        uint64
 	UncleanStarts uint64
 	Records       map[string]int // by kind
+	BundleBytes   int64          // of the bundles kept, with their names
+	BundleLimit   int64          // beyond which the oldest go
 	Moved         []Moved        // files moved aside since Open
 }
 
@@ -325,7 +335,7 @@ func (s *Store) Stats() Stats {
 		Commits: s.count.commits, Failures: s.count.failures, BadRecords: s.count.bad, HeadWritten: s.written,
 		Pending: s.saveable(), PendingBytes: s.batch.bytes, LastCommit: s.lastCommit,
 		Starts: s.mark.starts, UncleanStarts: s.mark.unclean,
-		Records: map[string]int{}, Moved: append([]Moved(nil), s.moved...),
+		Records: map[string]int{}, BundleBytes: s.tally[bucketBundles].bytes, BundleLimit: s.cfg.BundleBytes, Moved: append([]Moved(nil), s.moved...),
 	}
 	if s.db != nil {
 		st.FileBytes = s.db.size()
