@@ -54,6 +54,7 @@ func (n *Node) restore() *grandpa.Finalized {
 		}
 		at = next
 		n.fragments++
+		n.rememberSet(p.Fragments[0], at.Set.ID)
 	}
 	if head, err := storedHead(st, at); err == nil {
 		at = head

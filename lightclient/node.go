@@ -18,6 +18,7 @@ import (
 	"github.com/taolight/taolight/lightclient/wire"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/checkpoint"
+	"github.com/taolight/taolight/verify/grandpa"
 )
 
 // Store is what a node keeps over a restart. Nothing in it is believed: finality is proven again from
@@ -93,8 +94,10 @@ type Node struct {
 	written     uint32 // number of the head last written
 	writtenHash verify.Hash
 	storeErr    error
-	setsDirty   bool // a set change is not committed yet
-	fragments   int  // set changes proven since the checkpoint, restored or warped
+	setsDirty   bool                  // a set change is not committed yet
+	fragments   int                   // set changes proven since the checkpoint, restored or warped
+	sets        []grandpa.Fragment    // the same with their proofs, from the checkpoint on
+	past        map[uint32]FinalBlock // proven headers below the recent ones
 	restored    uint32
 	finalMove   time.Time // when the finalized head last moved; monotonic
 	peersSaved  time.Time
@@ -132,6 +135,7 @@ func New(cfg Config) (*Node, error) {
 		done:   make(chan struct{}),
 		ready:  make(chan struct{}),
 		conns:  make(map[peer.ID]*conn),
+		past:   make(map[uint32]FinalBlock),
 		health: make(map[string]bool),
 	}
 	for _, a := range cfg.Bootnodes {
@@ -389,6 +393,7 @@ func (n *Node) execute(ctx context.Context, now time.Time, action any) {
 	case SetChanged:
 		n.fragments++
 		n.note("set", "authority set %d (%d keys) from #%d", a.Next.ID, len(a.Next.Authorities), a.Header.Number+1)
+		n.rememberSet(grandpa.Fragment{Header: a.Header, Justification: a.Justification}, a.Next.ID)
 		n.keepSet(a)
 	case Finalized:
 		n.finalized(now, a)

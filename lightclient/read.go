@@ -56,62 +56,49 @@ type batch struct{ keys [][]byte }
 //
 // It returns ErrIncomplete, with the values that were proven, if no peer gives the rest.
 func (n *Node) Read(ctx context.Context, keys ...[]byte) (*Reading, error) {
-	if len(keys) == 0 || len(keys) > maxReadKeys {
-		return nil, fmt.Errorf("read of %d keys, at most %d", len(keys), maxReadKeys)
+	at, err := n.head(ctx)
+	if err != nil {
+		return nil, err
 	}
-	var at FinalBlock
-	err := ErrNotFinal
+	r, err := n.readAt(ctx, at, 0, keys)
+	if err == nil && n.cfg.Store != nil {
+		n.call(ctx, func() {
+			n.keep(n.cfg.Store.PutProof(r.Number, r.Hash, trie.AppendProof(nil, r.Proof)))
+		})
+	}
+	return r, err
+}
+
+// head returns the finalized block; ErrNotFinal until the node has caught up.
+func (n *Node) head(ctx context.Context) (at FinalBlock, err error) {
+	err = ErrNotFinal
 	if !n.call(ctx, func() {
 		if c := n.sync.Chain(); c != nil && n.sync.warp.caughtUp {
 			f := c.Finalized()
 			at, err = FinalBlock{f.Header, f.Hash}, nil
 		}
 	}) {
-		return nil, context.Cause(ctx)
+		return at, n.ended(ctx)
 	}
-	if err != nil {
-		return nil, err
+	return at, err
+}
+
+// ended says why call did not run.
+func (n *Node) ended(ctx context.Context) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
-	var batches []batch
-	for rest := keys; len(rest) > 0; {
-		k := min(len(rest), keysPerBatch)
-		batches = append(batches, batch{rest[:k]})
-		rest = rest[k:]
+	return errors.New("node has ended")
+}
+
+// readAt reads keys in the state of a block that is depth blocks below the finalized one.
+func (n *Node) readAt(ctx context.Context, at FinalBlock, depth uint32, keys [][]byte) (*Reading, error) {
+	if len(keys) == 0 || len(keys) > maxReadKeys {
+		return nil, fmt.Errorf("read of %d keys, at most %d", len(keys), maxReadKeys)
 	}
-	type result struct {
-		nodes [][]byte
-		peers int
-		err   error
-	}
-	results := make(chan result)
-	running := 0
-	var all [][]byte
-	seen := make(map[verify.Hash]bool)
 	r := &Reading{Number: at.Header.Number, Hash: at.Hash, Root: at.Header.StateRoot}
-	var failed error
-	for len(batches) > 0 || running > 0 {
-		for len(batches) > 0 && running < 4 {
-			b := batches[0]
-			batches = batches[1:]
-			running++
-			go func() {
-				nodes, peers, err := n.readBatch(ctx, at, b)
-				results <- result{nodes, peers, err}
-			}()
-		}
-		res := <-results
-		running--
-		r.Peers += res.peers
-		if res.err != nil {
-			failed = res.err
-		}
-		for _, node := range res.nodes {
-			if h := verify.Blake2b256(node); !seen[h] {
-				seen[h] = true
-				all = append(all, node)
-			}
-		}
-	}
+	all, peers, failed := n.gather(ctx, at, depth, keys)
+	r.Peers = peers
 	if len(all) == 0 && failed != nil {
 		return nil, failed
 	}
@@ -135,25 +122,73 @@ func (n *Node) Read(ctx context.Context, keys ...[]byte) (*Reading, error) {
 	if r.Proof, err = proof.Minimal(keys...); err != nil {
 		return nil, err
 	}
-	if n.cfg.Store != nil {
-		n.call(ctx, func() {
-			n.keep(n.cfg.Store.PutProof(r.Number, r.Hash, trie.AppendProof(nil, r.Proof)))
-		})
-	}
 	return r, nil
 }
 
-// readBatch asks peers one after another for what is still missing of a batch.
-func (n *Node) readBatch(ctx context.Context, at FinalBlock, b batch) (nodes [][]byte, peers int, err error) {
+// gather fetches the nodes that the keys need from several peers at once, each node once. With an
+// error, the nodes are what was had.
+func (n *Node) gather(ctx context.Context, at FinalBlock, depth uint32, keys [][]byte) (all [][]byte, peers int, failed error) {
+	var batches []batch
+	for rest := keys; len(rest) > 0; {
+		k := min(len(rest), keysPerBatch)
+		batches = append(batches, batch{rest[:k]})
+		rest = rest[k:]
+	}
+	type result struct {
+		nodes [][]byte
+		peers int
+		err   error
+	}
+	results := make(chan result)
+	running := 0
+	seen := make(map[verify.Hash]bool)
+	for len(batches) > 0 || running > 0 {
+		for len(batches) > 0 && running < 4 {
+			b := batches[0]
+			batches = batches[1:]
+			running++
+			go func() {
+				nodes, peers, err := n.readBatch(ctx, at, depth, b)
+				results <- result{nodes, peers, err}
+			}()
+		}
+		res := <-results
+		running--
+		peers += res.peers
+		if res.err != nil {
+			failed = res.err
+			if errors.Is(failed, ErrPruned) {
+				batches = nil // every peer was asked: it is the same for the rest
+			}
+		}
+		for _, node := range res.nodes {
+			if h := verify.Blake2b256(node); !seen[h] {
+				seen[h] = true
+				all = append(all, node)
+			}
+		}
+	}
+	return all, peers, failed
+}
+
+// readBatch asks peers one after another for what is still missing of a batch: a few at the head,
+// where any honest peer will do, and all of them for a block whose state most have pruned.
+func (n *Node) readBatch(ctx context.Context, at FinalBlock, depth uint32, b batch) (nodes [][]byte, peers int, err error) {
 	missing := b.keys
 	tried := make(map[peer.ID]bool)
+	lost := &PrunedError{Number: at.Header.Number}
 	err = ErrNoPeers
-	for range readAttempts {
-		c := n.reader(tried)
+	for depth >= deep || len(tried) < readAttempts {
+		c, lacking := n.reader(tried, depth)
 		if c == nil {
-			return nodes, peers, err
+			break
 		}
 		tried[c.id] = true
+		lost.Asked++
+		if lacking {
+			lost.None++ // it said so before
+			continue
+		}
 		body := (&wire.ReadRequest{Block: at.Hash, Keys: missing}).Append(nil)
 		answer, rerr := n.request(ctx, c.id, LightRequest, body, requestTimeout)
 		if rerr != nil {
@@ -161,13 +196,19 @@ func (n *Node) readBatch(ctx context.Context, at FinalBlock, b batch) (nodes [][
 			if ctx.Err() != nil {
 				return nodes, peers, err
 			}
+			lost.Silent++
 			continue
 		}
-		got, left, rerr := judgeRead(at.Header.StateRoot, answer, missing)
+		got, left, none, rerr := judgeRead(at.Header.StateRoot, answer, missing)
 		if rerr != nil {
 			n.accuse(ctx, c.id, fmt.Errorf("read proof at #%d: %w", at.Header.Number, rerr))
 			err = fmt.Errorf("%w: %s: %w", ErrIncomplete, shortID(c.id), rerr)
+			lost.Wrong++
 			continue
+		}
+		n.mark(c, depth, none)
+		if none {
+			lost.None++
 		}
 		if len(left) < len(missing) {
 			nodes = append(nodes, got...)
@@ -181,7 +222,33 @@ func (n *Node) readBatch(ctx context.Context, at FinalBlock, b batch) (nodes [][
 		}
 		err = fmt.Errorf("%w: %d of %d keys, %d peers asked", ErrIncomplete, len(missing), len(b.keys), len(tried))
 	}
+	if depth >= deep && lost.None > 0 {
+		err = lost
+	}
 	return nodes, peers, err
+}
+
+// lacking reports whether the peer gave no proof at this depth or above. What it does not have now it
+// will not have later.
+func (c *conn) lacking(depth uint32) bool { return c.lacks > 0 && depth >= c.lacks }
+
+// mark remembers how deep a peer's states reach. A block near the head may only not have reached it
+// yet, which says nothing.
+func (n *Node) mark(c *conn, depth uint32, none bool) {
+	if depth < deep {
+		return
+	}
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	switch {
+	case !none:
+		c.keeps = max(c.keeps, depth)
+		if c.lacking(depth) {
+			c.lacks = 0
+		}
+	case c.lacks == 0 || depth < c.lacks:
+		c.lacks = depth
+	}
 }
 
 // gaveShort counts an incomplete proof and reports whether it was one too many.
@@ -192,35 +259,36 @@ func (n *Node) gaveShort(c *conn) bool {
 	return c.short == maxShort
 }
 
-// judgeRead verifies an answer and returns its nodes and the keys that it leaves open. An answer
-// without a proof leaves all open: the state is pruned there.
-func judgeRead(root verify.Hash, answer []byte, keys [][]byte) (nodes, left [][]byte, err error) {
+// judgeRead verifies an answer and returns its nodes and the keys that it leaves open. none says that
+// there is no proof in it: the peer does not have the state of that block.
+func judgeRead(root verify.Hash, answer []byte, keys [][]byte) (nodes, left [][]byte, none bool, err error) {
 	raw, ok, err := wire.DecodeLightResponse(answer)
 	if err != nil || !ok {
-		return nil, keys, err
+		return nil, keys, err == nil, err
 	}
 	if nodes, err = trie.DecodeProof(raw); err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	proof, err := trie.NewProof(root, nodes)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	answers, err := proof.GetAll(keys)
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, false, err
 	}
 	for i, a := range answers {
 		if a.Outcome == trie.Incomplete {
 			left = append(left, keys[i])
 		}
 	}
-	return nodes, left, nil
+	return nodes, left, false, nil
 }
 
-// reader picks an open peer that was not tried, the one with the fewest requests in flight and then
-// the most answers.
-func (n *Node) reader(tried map[peer.ID]bool) *conn {
+// reader picks an open peer that was not tried: first one that is known to have states of this depth,
+// last one that is known to have none, then the one with the fewest requests in flight and the most
+// answers.
+func (n *Node) reader(tried map[peer.ID]bool, depth uint32) (c *conn, lacking bool) {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	var list []*conn
@@ -230,15 +298,28 @@ func (n *Node) reader(tried map[peer.ID]bool) *conn {
 		}
 	}
 	if len(list) == 0 {
-		return nil
+		return nil, false
+	}
+	rank := func(c *conn) int {
+		switch {
+		case depth < deep:
+		case c.lacking(depth):
+			return 2
+		case c.keeps < depth:
+			return 1
+		}
+		return 0
 	}
 	slices.SortFunc(list, func(a, b *conn) int {
+		if d := rank(a) - rank(b); d != 0 {
+			return d
+		}
 		if d := len(a.slots) - len(b.slots); d != 0 {
 			return d
 		}
 		return (b.answers - b.missed) - (a.answers - a.missed)
 	})
-	return list[0]
+	return list[0], depth >= deep && list[0].lacking(depth)
 }
 
 // accuse tells the loop that a peer's answer was false.

@@ -29,6 +29,9 @@ type conn struct {
 	answers int
 	missed  int
 	short   int // read proofs that left a key open
+	// How deep below the finalized block its states reach: keeps is the deepest it gave a proof of,
+	// lacks the least deep it had none of, 0 if it had all.
+	keeps, lacks uint32
 }
 
 // stepPeers dials towards the wanted number of peers and asks for more addresses when short.
