@@ -7,6 +7,7 @@ import (
 
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/aura"
+	"github.com/taolight/taolight/verify/drand"
 	"github.com/taolight/taolight/verify/grandpa"
 )
 
@@ -58,6 +59,9 @@ type Checkpoint struct {
 	Aura         []aura.AuthorityID // for the children of the block; nil: to be read from the state
 	SlotDuration uint64             // milliseconds
 	Date         string             // YYYY-MM-DD (UTC) of the block's slot; empty if the slot is not known
+
+	// Drand is the beacon of a network that is not compiled in; nil: drand's quicknet (see Beacon).
+	Drand *drand.Beacon
 }
 
 // Check returns ErrMismatch, or the error of the rule broken, unless c agrees with itself: hash and
@@ -80,6 +84,9 @@ func (c *Checkpoint) Check() error {
 	}
 	if c.Number == 0 && !c.Genesis.IsZero() && c.Hash != c.Genesis {
 		return fmt.Errorf("%w: block 0 has hash %v, genesis is %v", ErrMismatch, c.Hash, c.Genesis)
+	}
+	if err := c.checkBeacon(); err != nil {
+		return err
 	}
 	if c.Header == nil {
 		if c.Date != "" {
@@ -243,7 +250,7 @@ func (c *Checkpoint) FromState(s *State, source string) (*Checkpoint, error) {
 	n := &Checkpoint{
 		Network: c.Network, Source: source, Genesis: c.Genesis, SlotDuration: c.SlotDuration,
 		Number: s.Header.Number, Hash: s.Hash, Header: s.Header,
-		Set: s.Set, Aura: s.Aura,
+		Set: s.Set, Aura: s.Aura, Drand: c.Drand,
 	}
 	if err := n.settle(); err != nil {
 		return nil, err

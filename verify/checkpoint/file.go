@@ -24,6 +24,7 @@ type fileForm struct {
 	Source       string             `json:"source,omitempty"`
 	Genesis      *verify.Hash       `json:"genesis,omitempty"`
 	SlotDuration uint64             `json:"slot_duration"`
+	Drand        *beaconForm        `json:"drand,omitempty"`
 	Number       uint32             `json:"number"`
 	Hash         verify.Hash        `json:"hash"`
 	Date         string             `json:"date,omitempty"`
@@ -45,7 +46,7 @@ func (c *Checkpoint) MarshalJSON() ([]byte, error) {
 	f := fileForm{
 		Schema: Schema, Network: c.Network, Source: c.Source, SlotDuration: c.SlotDuration,
 		Number: c.Number, Hash: c.Hash, Date: c.Date,
-		SetID: c.Set.ID, SetSigned: c.SetSigned, Aura: c.Aura,
+		SetID: c.Set.ID, SetSigned: c.SetSigned, Aura: c.Aura, Drand: beaconFile(c.Drand),
 	}
 	if !c.Genesis.IsZero() {
 		f.Genesis = &c.Genesis
@@ -147,10 +148,15 @@ func readFile(o *jsonfield.Object) (*Checkpoint, error) {
 	c.Date, _ = o.Text("date")
 	c.Set.ID, _ = o.Uint("set_id", 64)
 	c.SetSigned, _ = o.Bool("set_signed")
+	beacon, err := readBeacon(o)
+	if err != nil {
+		return nil, err
+	}
+	c.Drand = beacon
 	scale, hasHeader := o.Bytes("header_scale", verify.MaxHeaderSize)
 	set, hasSet := o.Raw("authorities")
 	list, hasAura := o.Raw("aura_authorities")
-	err := o.Err()
+	err = o.Err()
 	if err == nil && hasHeader {
 		c.Header, err = verify.DecodeHeader(scale)
 	}

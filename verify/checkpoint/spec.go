@@ -7,6 +7,7 @@ import (
 
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/aura"
+	"github.com/taolight/taolight/verify/drand"
 	"github.com/taolight/taolight/verify/grandpa"
 	"github.com/taolight/taolight/verify/internal/jsonfield"
 	"github.com/taolight/taolight/verify/trie"
@@ -28,6 +29,8 @@ type Spec struct {
 	// Warnings are sentences about parts of the spec that full nodes obey and a light client
 	// cannot: it may see another chain than they do.
 	Warnings []string
+
+	beacon *drand.Beacon // properties.drand, our own extension
 }
 
 // ParseSpec reads a raw chain spec; see Parse for the checkpoint it leads to. A spec needs a full
@@ -73,6 +76,11 @@ func readSpec(o *jsonfield.Object) (*Spec, error) {
 		if v, ok := p.Uint("slotDurationMillis", 64); ok {
 			s.SlotDuration = v
 		}
+		beacon, err := readBeacon(p)
+		if err != nil {
+			o.Fail("properties", err)
+		}
+		s.beacon = beacon
 		if err := p.Err(); err != nil {
 			o.Fail("properties", err)
 		}
@@ -121,7 +129,7 @@ type genesisState struct {
 
 // root chooses the trust root of the spec.
 func (s *Spec) root(o *jsonfield.Object, state *genesisState) (*Checkpoint, error) {
-	c := &Checkpoint{Network: s.ID, Genesis: s.Genesis, SlotDuration: s.SlotDuration}
+	c := &Checkpoint{Network: s.ID, Genesis: s.Genesis, SlotDuration: s.SlotDuration, Drand: s.beacon}
 	if n, err := ByGenesis(s.Genesis); err == nil {
 		c.Network = n.Name
 	}
