@@ -15,6 +15,8 @@ import (
 var direct = map[string]string{
 	"github.com/BurntSushi/toml":              "the settings file; the smallest reader of TOML that names the line of a mistake (MIT)",
 	"github.com/cespare/xxhash/v2":            "XXH64 with seeds for storage keys; libp2p's metrics link it anyway (MIT)",
+	"github.com/cloudflare/circl":             "BLS12-381 for drand's pulses and timelocked commitments, constant-time where secrets are (BSD-3-Clause)",
+	"github.com/klauspost/reedsolomon":        "parity for chunks that cross a lossy link (MIT)",
 	"github.com/libp2p/go-libp2p":             "the network's own transport: swarm, noise, yamux, tcp, websocket; never its root package (MIT)",
 	"github.com/multiformats/go-multiaddr":    "the form in which peers' addresses travel (MIT)",
 	"github.com/oasisprotocol/curve25519-voi": "sr25519 at half the usual library's time, ed25519 by ZIP-215 and in batches (BSD-3-Clause)",
@@ -23,6 +25,7 @@ var direct = map[string]string{
 	"github.com/spf13/cobra":                  "commands, help and shell completion without switching off the linker's pruning (Apache-2.0)",
 	"go.etcd.io/bbolt":                        "one file that survives a power cut at any write (MIT)",
 	"golang.org/x/crypto":                     "blake2b (BSD-3-Clause)",
+	"rsc.io/qr":                               "QR codes, written and nothing else (BSD-3-Clause)",
 	"google.golang.org/protobuf":              "the wire form of libp2p; from v1.36.12 on it leaves the linker's pruning on (BSD-3-Clause)",
 }
 
