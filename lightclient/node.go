@@ -98,6 +98,7 @@ type Node struct {
 	fragments   int                   // set changes proven since the checkpoint, restored or warped
 	sets        []grandpa.Fragment    // the same with their proofs, from the checkpoint on
 	past        map[uint32]FinalBlock // proven headers below the recent ones
+	revealed    map[uint32][]reveal   // what bodies that were fetched reveal
 	restored    uint32
 	finalMove   time.Time // when the finalized head last moved; monotonic
 	peersSaved  time.Time
@@ -127,16 +128,17 @@ func New(cfg Config) (*Node, error) {
 	}
 	r := rand.New(rand.NewPCG(cfg.Seed, 0x7a6f))
 	n := &Node{
-		cfg:    cfg,
-		names:  wire.Names(cfg.Checkpoint.Genesis),
-		book:   NewBook(r),
-		events: make(chan any, 256),
-		calls:  make(chan func()),
-		done:   make(chan struct{}),
-		ready:  make(chan struct{}),
-		conns:  make(map[peer.ID]*conn),
-		past:   make(map[uint32]FinalBlock),
-		health: make(map[string]bool),
+		cfg:      cfg,
+		names:    wire.Names(cfg.Checkpoint.Genesis),
+		book:     NewBook(r),
+		events:   make(chan any, 256),
+		calls:    make(chan func()),
+		done:     make(chan struct{}),
+		ready:    make(chan struct{}),
+		conns:    make(map[peer.ID]*conn),
+		past:     make(map[uint32]FinalBlock),
+		revealed: make(map[uint32][]reveal),
+		health:   make(map[string]bool),
 	}
 	for _, a := range cfg.Bootnodes {
 		if err := n.book.AddGiven(a, "bootnode"); err != nil {
