@@ -51,6 +51,9 @@ type block struct {
 	set    uint64     // id of the authority sets, Aura's and GRANDPA's, of its children
 	change bool       // this block announced set
 	state  *trie.Trie // after the block; nil when discarded
+
+	notes   []note   // what it did with commits
+	waiting []uint64 // rounds of the beacon that its pending commits wait for
 }
 
 // finalizer is the set that is entitled to finalize b: for a block that announces a change it is
@@ -66,6 +69,7 @@ func (b *block) finalizer() uint64 {
 type chain struct {
 	keys         *keyring
 	layout       *layout
+	crowd        *crowd
 	genesisState *trie.Trie // kept for the chain spec
 	clock        func() time.Time
 	slotMS       uint64 // slot duration
@@ -108,7 +112,11 @@ func newChain(keys *keyring, clock func() time.Time, cfg Config) (*chain, error)
 		return nil, fmt.Errorf("start %v leaves no room for %d slots before it", cfg.Start, back)
 	}
 	c.layout = newLayout(keys, cfg.RuntimeCode)
-	c.genesis(now - back)
+	c.crowd = &crowd{
+		keys: keys, slotMS: c.slotMS, spec: cfg.Spec, faults: cfg.CommitFaults, quiet: cfg.Quiet,
+		beacon: newBeacon(keys, (now-back)*c.slotMS, c.slotMS),
+	}
+	c.genesis(now-back, uint16(cfg.Tempo))
 
 	for range cfg.History {
 		c.insert(c.author(c.best(), c.best().slot+1, nil))
@@ -119,8 +127,8 @@ func newChain(keys *keyring, clock func() time.Time, cfg Config) (*chain, error)
 
 // genesis makes block 0: no digest, no slot of its own. Timestamp.Now is the only thing that tells
 // two networks of one seed apart, so that each start has its own genesis hash.
-func (c *chain) genesis(slot uint64) {
-	state := c.layout.genesis(slot*c.slotMS, c.keys)
+func (c *chain) genesis(slot uint64, tempo uint16) {
+	state := c.layout.genesis(slot*c.slotMS, c.keys, c.crowd, c.crowd.spec, tempo)
 	h := &verify.Header{StateRoot: state.Root(), ExtrinsicsRoot: trie.OrderedRoot(nil)}
 	b := &block{header: h, hash: h.Hash(), slot: slot, state: state}
 	c.genesisState = state
@@ -144,11 +152,12 @@ func (c *chain) nextSlot(live bool) (uint64, error) {
 	return slot, nil
 }
 
-// author makes a block on parent and seals it. Extrinsics come after the timestamp.
+// author makes a block on parent and seals it. The extrinsics come after those of the network itself.
 func (c *chain) author(parent *block, slot uint64, extrinsics [][]byte) *block {
 	number := parent.header.Number + 1
 	b := &block{parent: parent, slot: slot, set: parent.set}
-	b.body = append([][]byte{timestampSet(slot * c.slotMS)}, extrinsics...)
+	x := c.crowd.execute(parent, number, slot*c.slotMS, extrinsics)
+	b.body, b.notes, b.waiting = x.body, x.notes, x.waiting
 
 	h := &verify.Header{ParentHash: parent.hash, Number: number, ExtrinsicsRoot: trie.OrderedRoot(b.body)}
 	h.Digest = append(h.Digest, verify.DigestItem{
@@ -173,7 +182,7 @@ func (c *chain) author(parent *block, slot uint64, extrinsics [][]byte) *block {
 		Data: append(append([]byte{1}, eth[:]...), 0),
 	})
 
-	b.state = c.layout.apply(parent, b, h, slot*c.slotMS, c.keys)
+	b.state = c.layout.apply(x.state, b, h, x, c.keys)
 	h.StateRoot = b.state.Root()
 	author := parent.set + slot%uint64(c.keys.size) // the list valid at the parent
 	h.Digest = append(h.Digest, verify.DigestItem{

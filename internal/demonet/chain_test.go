@@ -118,21 +118,21 @@ func judgeState(t *testing.T, b *block, authorities []aura.AuthorityID, c *chain
 func TestBlocksVerify(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"default":         {},
-		"archive":         {History: 700, SetChangeEvery: 50, Archive: true},
+		"archive":         {History: 700, SetChangeEvery: 50, Archive: true, Quiet: true},
 		"first change":    {SetChangeEvery: 9, FirstSetChange: 4},
 		"one authority":   {Authorities: 1, History: 60},
 		"20 authorities":  {Authorities: 20, History: 30},
-		"no set changes":  {SetChangeEvery: -1, History: 600},
+		"no set changes":  {SetChangeEvery: -1, History: 600, Quiet: true},
 		"runtime's slots": {RuntimeCode: []byte("a runtime"), BlockTime: 100 * time.Millisecond},
 		"late finality":   {FinalityLag: 7, History: 40},
-		"ring":            {History: 2500, SetChangeEvery: 1000},
+		"ring":            {History: 2500, SetChangeEvery: 1000, Quiet: true},
 	} {
 		t.Run(name, func(t *testing.T) { judge(t, quiet(t, cfg)) })
 	}
 }
 
 func TestBlockHashRing(t *testing.T) {
-	c := quiet(t, Config{History: 2500, SetChangeEvery: -1})
+	c := quiet(t, Config{History: 2500, SetChangeEvery: -1, Quiet: true})
 	state, prefix := c.best().state, verify.StorageKey("System", "BlockHash")
 	have := make(map[uint32]verify.Hash)
 	state.Range(prefix, func(k, v []byte) bool {
@@ -187,14 +187,14 @@ func TestNeverInTheFuture(t *testing.T) {
 }
 
 func TestPruning(t *testing.T) {
-	c := quiet(t, Config{History: 400})
+	c := quiet(t, Config{History: 400, Quiet: true})
 	final := c.final.header.Number
 	for n, b := range c.canon {
 		if kept := b.state != nil; kept != (uint32(n)+256 >= final) {
 			t.Fatalf("state of block %d of %d final: kept is %v", n, final, kept)
 		}
 	}
-	if c := quiet(t, Config{History: 400, Archive: true}); c.canon[0].state == nil || c.canon[399].state == nil {
+	if c := quiet(t, Config{History: 400, Archive: true, Quiet: true}); c.canon[0].state == nil || c.canon[399].state == nil {
 		t.Error("an archive has discarded a state")
 	}
 }
@@ -256,7 +256,7 @@ func TestFinalityStall(t *testing.T) {
 }
 
 func TestWarpVerifies(t *testing.T) {
-	c := quiet(t, Config{History: 700, SetChangeEvery: 60})
+	c := quiet(t, Config{History: 700, SetChangeEvery: 60, Quiet: true})
 	from := grandpa.Finalized{Header: c.canon[0].header, Hash: c.canon[0].hash, Set: c.keys.grandpaSet(0)}
 	for _, begin := range []uint32{0, 1, 59, 60, 61, 512, 660, 698} {
 		p, err := c.warp(c.canon[begin].hash, c.final.header.Number)
@@ -319,7 +319,7 @@ func TestWarpFromNewest(t *testing.T) {
 }
 
 func TestJustificationsVary(t *testing.T) {
-	c := quiet(t, Config{History: 200, Authorities: 7})
+	c := quiet(t, Config{History: 200, Authorities: 7, Quiet: true})
 	ancestry, absent := 0, 0
 	for _, v := range c.votes {
 		j := c.keys.justify(v)
@@ -391,6 +391,6 @@ func TestReadProofs(t *testing.T) {
 
 func BenchmarkHistory(b *testing.B) {
 	for b.Loop() {
-		quiet(b, Config{History: 10_000, SetChangeEvery: 250})
+		quiet(b, Config{History: 10_000, SetChangeEvery: 250, Quiet: true})
 	}
 }

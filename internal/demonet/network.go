@@ -13,6 +13,7 @@ import (
 	"github.com/taolight/taolight/lightclient/wire"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/checkpoint"
+	"github.com/taolight/taolight/verify/drand"
 	"github.com/taolight/taolight/verify/grandpa"
 )
 
@@ -29,6 +30,7 @@ const (
 	// asks for 64 blocks at a time sees two in one answer.
 	DefaultSetChanges     = 70
 	DefaultFirstSetChange = 20
+	DefaultTempo          = 20
 )
 
 // Config says what network to make. The zero value is a good one.
@@ -61,6 +63,18 @@ type Config struct {
 	// Slack is the number of slots between the history's end and Start, to be filled by Step
 	// without waiting. 0 means 256, or two years with RuntimeCode.
 	Slack int
+	// Tempo is the number of blocks of an epoch of every subnet but the root, at least 18. 0: 20.
+	Tempo int
+	// Spec is the version that the runtime has by System.LastRuntimeUpgrade, and whose rules of
+	// commits and epochs the chain follows, those of the newest known for one above it. 0: the
+	// newest known, or with RuntimeCode that of the code, whose rules are not here: then Quiet.
+	Spec uint32
+	// Quiet leaves the validators without a commit and the chain without pulses of the beacon but
+	// one, which makes blocks ten times as fast. Epochs go by all the same.
+	Quiet bool
+	// CommitFaults are what is wrong with the commits of one validator of each subnet, one after
+	// the other, an epoch each, as far as they are of the subnet's kind. Nil: nothing.
+	CommitFaults []CommitFault
 	// Faults are what is wrong with which peers at the start.
 	Faults []Fault
 	// Clock tells the time. Nil: time.Now.
@@ -108,6 +122,14 @@ func (cfg Config) withDefaults() (Config, error) {
 	} else {
 		orDefault(&cfg.Slack, plainSlack)
 	}
+	if cfg.Tempo == 0 {
+		cfg.Tempo = DefaultTempo
+	}
+	if cfg.Spec == 0 {
+		if cfg.Spec = specNewest; cfg.RuntimeCode != nil {
+			cfg.Spec, cfg.Quiet = specOfRuntime, true
+		}
+	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
@@ -124,6 +146,15 @@ func (cfg Config) withDefaults() (Config, error) {
 		return cfg, fmt.Errorf("demo network: first set change in block %d, want 1 or later", cfg.FirstSetChange)
 	case cfg.History > 1_000_000:
 		return cfg, fmt.Errorf("demo network: history of %d blocks, at most a million", cfg.History)
+	case cfg.Tempo < minTempo || cfg.Tempo > maxTempo:
+		return cfg, fmt.Errorf("demo network: tempo of %d blocks, want %d to %d", cfg.Tempo, minTempo, maxTempo)
+	case cfg.Spec < specTimelocked && !cfg.Quiet:
+		return cfg, fmt.Errorf("demo network: no rules of commits for spec %d, want %d or later", cfg.Spec, specTimelocked)
+	}
+	for _, f := range cfg.CommitFaults {
+		if f <= NoCommitFault || int(f) >= len(commitFaults) {
+			return cfg, fmt.Errorf("demo network: there is no %v", f)
+		}
 	}
 	for _, f := range cfg.Faults {
 		if f.Peer < 0 || f.Peer >= cfg.Peers {
@@ -328,8 +359,12 @@ func (n *Network) Checkpoint() *checkpoint.Checkpoint {
 	return &checkpoint.Checkpoint{
 		Network: Name, Genesis: g.hash, Number: 0, Hash: g.hash, Header: g.header,
 		Set: n.keys.grandpaSet(0), Aura: n.keys.auraSet(0), SlotDuration: n.chain.slotMS,
+		Drand: new(n.Beacon()),
 	}
 }
+
+// Beacon returns the drand network whose pulses are on the chain.
+func (n *Network) Beacon() drand.Beacon { return n.chain.crowd.beacon.Beacon }
 
 // Best returns the best header.
 func (n *Network) Best() *verify.Header {

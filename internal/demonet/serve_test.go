@@ -18,7 +18,7 @@ import (
 )
 
 func TestSync(t *testing.T) {
-	n := network(t, Config{Peers: 1, History: 600, SetChangeEvery: 100})
+	n := network(t, Config{Peers: 1, History: 600, SetChangeEvery: 100, Quiet: true})
 	l, p := enter(t, n), n.Peers()[0]
 	l.dial(p)
 	all := wire.FieldHeader | wire.FieldBody | wire.FieldJustification
@@ -106,7 +106,7 @@ func TestSameRequestThrice(t *testing.T) {
 }
 
 func TestReadAndCallProofs(t *testing.T) {
-	n := network(t, Config{Peers: 1, History: 300})
+	n := network(t, Config{Peers: 1, History: 300, Quiet: true})
 	l, p := enter(t, n), n.Peers()[0]
 	l.dial(p)
 	at := n.Finalized().Header
@@ -176,7 +176,7 @@ func TestReadAndCallProofs(t *testing.T) {
 
 // TestArchive: on request the last peer keeps what the others have discarded.
 func TestArchive(t *testing.T) {
-	n := network(t, Config{Peers: 2, History: 300, Archive: true})
+	n := network(t, Config{Peers: 2, History: 300, Archive: true, Quiet: true})
 	l := enter(t, n)
 	at := n.Header(10)
 	for i, p := range n.Peers() {
@@ -194,7 +194,7 @@ func TestArchive(t *testing.T) {
 }
 
 func TestWarpOverSockets(t *testing.T) {
-	n := network(t, Config{Peers: 1, History: 400, SetChangeEvery: 10})
+	n := network(t, Config{Peers: 1, History: 400, SetChangeEvery: 10, Quiet: true})
 	l, p := enter(t, n), n.Peers()[0]
 	l.dial(p)
 	to, verified, err := l.warp(p, n.Genesis()).Verify(l.cp.Start())

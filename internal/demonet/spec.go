@@ -37,6 +37,15 @@ type properties struct {
 	// SlotDurationMillis is this network's own word, where strict readers look away. It is there
 	// only if slots are not what the runtime says.
 	SlotDurationMillis uint64 `json:"slotDurationMillis,omitempty"`
+	// Drand is the beacon whose pulses are on the chain, likewise our own word.
+	Drand beaconSpec `json:"drand"`
+}
+
+type beaconSpec struct {
+	Name        string `json:"name"`
+	PublicKey   string `json:"public_key"`
+	Period      uint64 `json:"period"`       // seconds
+	GenesisTime uint64 `json:"genesis_time"` // of round 1, Unix time
 }
 
 // SpecJSON writes the chain spec: raw genesis state and the running peers as boot nodes. A client
@@ -54,6 +63,8 @@ func (n *Network) SpecJSON(w io.Writer) error {
 	if ms := n.SlotDuration(); ms != runtimeSlot {
 		s.Properties.SlotDurationMillis = ms
 	}
+	b := n.Beacon()
+	s.Properties.Drand = beaconSpec{Name: b.Name, PublicKey: "0x" + b.PublicKey.String(), Period: b.Period, GenesisTime: b.GenesisTime}
 	s.Genesis.Raw.Top = make(map[string]string)
 	s.Genesis.Raw.ChildrenDefault = map[string]struct{}{}
 	n.chain.genesisState.Range(nil, func(key, value []byte) bool {

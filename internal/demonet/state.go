@@ -2,20 +2,15 @@ package demonet
 
 import (
 	"encoding/binary"
+	"slices"
 
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/aura"
 	"github.com/taolight/taolight/verify/grandpa"
 	"github.com/taolight/taolight/verify/scale"
+	"github.com/taolight/taolight/verify/tlock"
 	"github.com/taolight/taolight/verify/trie"
 )
-
-// The subnets of the demo network: netuid and number of neurons.
-var subnets = []struct {
-	netuid  uint16
-	neurons int
-	tempo   uint16
-}{{0, 8, 100}, {1, 16, 360}, {3, 4, 99}}
 
 // Raw keys, which belong to no pallet.
 var (
@@ -32,7 +27,6 @@ type layout struct {
 
 	number, parentHash, blockHash, digest, events, eventCount, lastUpgrade []byte
 	now, auraAuthorities, currentSlot, grandpaAuthorities, currentSetID    []byte
-	lastStoredRound, lastUpdate, weights, sinceStep                        []byte
 }
 
 func newLayout(keys *keyring, code []byte) *layout {
@@ -55,10 +49,6 @@ func newLayout(keys *keyring, code []byte) *layout {
 		currentSlot:        key("Aura", "CurrentSlot"),
 		grandpaAuthorities: key("Grandpa", "Authorities"),
 		currentSetID:       key("Grandpa", "CurrentSetId"),
-		lastStoredRound:    key("Drand", "LastStoredRound"),
-		lastUpdate:         key("SubtensorModule", "LastUpdate"),
-		weights:            key("SubtensorModule", "Weights"),
-		sinceStep:          key("SubtensorModule", "BlocksSinceLastStep"),
 	}
 }
 
@@ -80,7 +70,7 @@ func (l *layout) blockHashKey(number uint32) []byte {
 }
 
 // genesis builds the state of block 0. now is the start of its slot in milliseconds.
-func (l *layout) genesis(now uint64, keys *keyring) *trie.Trie {
+func (l *layout) genesis(now uint64, keys *keyring, c *crowd, spec uint32, tempo uint16) *trie.Trie {
 	t := trie.New(trie.V1)
 	put := func(key, value []byte) { t = t.Put(key, value) }
 	key := verify.StorageKey
@@ -96,10 +86,9 @@ func (l *layout) genesis(now uint64, keys *keyring) *trie.Trie {
 	put(l.blockHashKey(0), make([]byte, 32))
 	put(key("System", "UpgradedToU32RefCount"), []byte{1})
 	put(key("System", "UpgradedToTripleRefCount"), []byte{1})
-	put(l.lastUpgrade, scale.AppendBlob(scale.AppendCompact(nil, 103), []byte("node-subtensor")))
+	put(l.lastUpgrade, scale.AppendBlob(scale.AppendCompact(nil, uint64(spec)), []byte("node-subtensor")))
 	put(l.now, u64(now))
 	put(key("Grandpa", "State"), []byte{0})
-	put(l.lastStoredRound, u64(drandRound(now)))
 
 	issuance := uint64(0)
 	for i := range 4 {
@@ -116,46 +105,18 @@ func (l *layout) genesis(now uint64, keys *keyring) *trie.Trie {
 	sudo := keys.account("account", 0)
 	put(key("Sudo", "Key"), sudo[:])
 
-	put(key("SubtensorModule", "TotalNetworks"), u16(uint16(len(subnets))))
-	for _, s := range subnets {
-		t = l.subnet(t, s.netuid, s.neurons, s.tempo, keys)
+	p := &pallet{spec: spec, t: t}
+	c.beacon.found(p, now)
+	p.put(value("TotalNetworks"), u16(uint16(len(subnets))))
+	p.put(value("StakeThreshold"), u64(stakeThreshold))
+	p.put(value("TaoWeight"), u64(taoWeight))
+	if p.stateful() {
+		p.put(value("MaxEpochsPerBlock"), []byte{1})
 	}
-	return t
-}
-
-// subnet writes the items of one subnet.
-func (l *layout) subnet(t *trie.Trie, netuid uint16, neurons int, tempo uint16, keys *keyring) *trie.Trie {
-	id := u16(netuid)
-	item := func(name string) []byte { return verify.StorageKey("SubtensorModule", name) }
-	put := func(name string, value []byte) { t = t.Put(join(item(name), id), value) }
-	put("NetworksAdded", []byte{1})
-	put("SubnetworkN", u16(uint16(neurons)))
-	put("Tempo", u16(tempo))
-	put("MaxAllowedUids", u16(256))
-	put("ImmunityPeriod", u16(4096))
-	put("MinAllowedWeights", u16(1))
-	put("WeightsSetRateLimit", u64(100))
-	put("WeightsVersionKey", u64(0))
-	put("BlocksSinceLastStep", u64(0))
-	put("CommitRevealWeightsEnabled", []byte{1})
-	t = t.Put(verify.AppendTwox64Concat(item("RevealPeriodEpochs"), id), u64(1))
-
-	updates := scale.AppendCompact(nil, uint64(neurons))
-	permits := scale.AppendCompact(nil, uint64(neurons))
-	for uid := range neurons {
-		hotkey := keys.account("hotkey", int(netuid)<<16|uid)
-		coldkey := keys.account("coldkey", int(netuid)<<16|uid)
-		t = t.Put(join(item("Keys"), id, u16(uint16(uid))), hotkey[:])
-		t = t.Put(verify.AppendBlake2b128Concat(join(item("Uids"), id), hotkey[:]), u16(uint16(uid)))
-		t = t.Put(join(verify.AppendBlake2b128Concat(item("IsNetworkMember"), hotkey[:]), id), []byte{1})
-		t = t.Put(verify.AppendBlake2b128Concat(item("Owner"), hotkey[:]), coldkey[:])
-		t = t.Put(join(item("BlockAtRegistration"), id, u16(uint16(uid))), u64(0))
-		updates = scale.AppendU64(updates, 0)
-		permits = scale.AppendBool(permits, uid < neurons/4)
+	for i := range subnets {
+		c.found(p, &subnets[i], tempo)
 	}
-	put("LastUpdate", updates)
-	put("ValidatorPermit", permits)
-	return t
+	return p.t
 }
 
 // putSets writes both authority lists. `:grandpa_authorities` is where the oldest runtimes kept
@@ -169,19 +130,19 @@ func (l *layout) putSets(t *trie.Trie, set uint64, keys *keyring) *trie.Trie {
 	return t.Put(l.currentSetID, u64(set))
 }
 
-// apply writes block b, whose header still lacks state root and seal, over its parent's state.
-func (l *layout) apply(parent, b *block, h *verify.Header, now uint64, keys *keyring) *trie.Trie {
+// apply writes the rest of block b, whose header still lacks state root and seal, over the state
+// that its pallets left.
+func (l *layout) apply(t *trie.Trie, b *block, h *verify.Header, x *execution, keys *keyring) *trie.Trie {
 	number := h.Number
-	t := parent.state.
+	t = t.
 		Put(l.number, u32(number)).
 		Put(l.parentHash, h.ParentHash[:]).
 		Put(l.blockHashKey(number-1), h.ParentHash[:]).
 		Put(l.digest, appendDigest(nil, h.Digest)).
-		Put(l.events, appendEvents(nil, len(b.body))).
-		Put(l.eventCount, u32(uint32(len(b.body)))).
-		Put(l.now, u64(now)).
-		Put(l.currentSlot, u64(b.slot)).
-		Put(l.lastStoredRound, u64(drandRound(now)))
+		Put(l.events, x.events).
+		Put(l.eventCount, u32(uint32(x.eventCount))).
+		Put(l.now, u64(x.now)).
+		Put(l.currentSlot, u64(b.slot))
 	switch {
 	case number == 1:
 		t = t.Delete(keyExtrinsicIndex) // frame_system takes it away after the last extrinsic
@@ -191,29 +152,8 @@ func (l *layout) apply(parent, b *block, h *verify.Header, now uint64, keys *key
 	if b.change {
 		t = l.putSets(t, b.set, keys)
 	}
-	return l.neuron(t, number)
+	return t
 }
-
-// neuron lets one neuron of one subnet set its weights, in turn.
-func (l *layout) neuron(t *trie.Trie, number uint32) *trie.Trie {
-	s := subnets[number%uint32(len(subnets))]
-	uid := number / uint32(len(subnets)) % uint32(s.neurons)
-	id := u16(s.netuid)
-	if updates, ok := t.Get(join(l.lastUpdate, id)); ok {
-		updates = append([]byte(nil), updates...)
-		binary.LittleEndian.PutUint64(updates[len(updates)-8*s.neurons+8*int(uid):], uint64(number))
-		t = t.Put(join(l.lastUpdate, id), updates)
-	}
-	row := scale.AppendCompact(nil, uint64(s.neurons))
-	for j := range s.neurons {
-		row = append(append(row, u16(uint16(j))...), u16(uint16(number*uint32(j+1)))...)
-	}
-	t = t.Put(join(l.weights, id, u16(uint16(uid))), row)
-	return t.Put(join(l.sinceStep, id), u64(uint64(number)%uint64(s.tempo+1)))
-}
-
-// drandRound is the newest round of a beacon with quicknet's period of 3 s that began with 1970.
-func drandRound(now uint64) uint64 { return now/3000 + 1 }
 
 // appendDigest appends System.Digest: the items the runtime knows of, which leaves the seal out.
 func appendDigest(b []byte, items []verify.DigestItem) []byte {
@@ -222,13 +162,67 @@ func appendDigest(b []byte, items []verify.DigestItem) []byte {
 	return append(b, h.Encode()[before:]...)
 }
 
-// appendEvents appends System.Events: one System.ExtrinsicSuccess for each extrinsic.
-func appendEvents(b []byte, extrinsics int) []byte {
-	b = scale.AppendCompact(b, uint64(extrinsics))
-	for i := range extrinsics {
-		b = append(b, 0) // phase ApplyExtrinsic
-		b = scale.AppendU32(b, uint32(i))
-		b = append(b, 0, 0) // pallet System, event ExtrinsicSuccess
+// An execution is what came of the extrinsics and hooks of a block.
+type execution struct {
+	now        uint64 // milliseconds
+	body       [][]byte
+	events     []byte // System.Events
+	eventCount int
+	notes      []note
+	waiting    []uint64 // rounds that pending commits wait for
+	state      *trie.Trie
+}
+
+// execute does what block number does over its parent's state: the hooks, then the extrinsics, of
+// which those given come last.
+func (c *crowd) execute(parent *block, number uint32, now uint64, extrinsics [][]byte) *execution {
+	x := &execution{now: now, waiting: parent.waiting}
+	p := &pallet{spec: c.spec, block: uint64(number), quiet: c.quiet, t: parent.state, openers: make(map[uint64]*tlock.Opener)}
+	p.initialize()
+	deeds := []deed{{extrinsic: timestampSet(now)}}
+	if !c.quiet {
+		pulses, left := c.beacon.write(p, now, parent.waiting)
+		if x.waiting = left; pulses != nil {
+			deeds = append(deeds, deed{extrinsic: pulses, events: p.events})
+			p.events = nil
+		}
+		done, rounds := c.act(p, now)
+		deeds, x.waiting = append(deeds, done...), append(slices.Clip(x.waiting), rounds...)
+	}
+	for _, e := range extrinsics {
+		deeds = append(deeds, deed{extrinsic: e})
+	}
+	for _, d := range deeds {
+		x.body = append(x.body, d.extrinsic)
+	}
+	x.events, x.eventCount = appendEvents(p.hooks, deeds)
+	x.state, x.notes = p.t, p.notes
+	return x
+}
+
+// appendEvents encodes System.Events: those of the hooks, then for each extrinsic its own and
+// System.ExtrinsicSuccess or ExtrinsicFailed.
+func appendEvents(hooks [][]byte, deeds []deed) (list []byte, count int) {
+	var b []byte
+	for _, e := range hooks {
+		b = append(append(append(b, 2), e...), 0) // phase Initialization, no topics
+		count++
+	}
+	for i, d := range deeds {
+		for _, e := range d.events {
+			b = scale.AppendU32(append(b, 0), uint32(i)) // phase ApplyExtrinsic
+			b = append(append(b, e...), 0)
+			count++
+		}
+		b = scale.AppendU32(append(b, 0), uint32(i))
+		if d.err == nil {
+			b = append(b, 0, 0) // pallet System, event ExtrinsicSuccess
+		} else {
+			b = append(b, 0, 1, 3, palletSubtensor, 0, 0, 0, 0) // ExtrinsicFailed, DispatchError::Module
+			if r, ok := d.err.(*refusal); ok {
+				b[len(b)-4] = r.index
+			}
+		}
 		b = scale.AppendCompact(b, 150_000_000)
 		b = scale.AppendCompact(b, 1493)
 		class, pays := byte(0), byte(0)
@@ -236,8 +230,9 @@ func appendEvents(b []byte, extrinsics int) []byte {
 			class, pays = 2, 1 // mandatory, free
 		}
 		b = append(b, class, pays, 0) // no topics
+		count++
 	}
-	return b
+	return append(scale.AppendCompact(nil, uint64(count)), b...), count
 }
 
 // timestampSet is the inherent that every block begins with: Timestamp.set, bare, version 4.
