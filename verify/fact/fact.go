@@ -33,6 +33,10 @@ var kinds = []Kind{
 	{"warp", "checkpoint {finalizedBlockHeader, grandpaAuthoritySet}, proof (a warp response)", checkWarp},
 	{"proof", "state_root or header_scale, proof (list of nodes), key or keys, optional value", checkProof},
 	{"extrinsics", "header_scale, header (JSON-RPC form) or extrinsics_root, and extrinsics", checkExtrinsics},
+	{"pulse", "round, signature, optional randomness, optional public_key (else that of quicknet)", checkPulse},
+	{"commit", "who, netuid_index (or netuid, mecid), uids, values, salt, version_key, hash; or call (one that commits weights)", checkCommit},
+	{"timelock", "Ciphertext, Signature, Round, optional Plaintext, hotkey, Esk, Sigma, Nonce, public_key", checkTimelock},
+	{"upscale", "in, out (weights before and after the largest becomes 65535)", checkUpscale},
 }
 
 // Kinds returns the kinds of fact, in the order of the help.

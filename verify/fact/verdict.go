@@ -71,7 +71,7 @@ func Worse(a, b Outcome) Outcome {
 	return OK
 }
 
-// A Field is one figure of a verdict. Value is a string, a uint64, a bool, a []string or a []Key.
+// A Field is one figure of a verdict. Value is a string, a uint64, a bool, a []string, a []uint64 or a []Key.
 type Field struct {
 	Name  string
 	Value any
@@ -111,6 +111,8 @@ func (v Verdict) String() string {
 	for _, f := range v.Fields {
 		switch x := f.Value.(type) {
 		case []string:
+			fmt.Fprintf(&b, " %s=[%d]", f.Name, len(x))
+		case []uint64:
 			fmt.Fprintf(&b, " %s=[%d]", f.Name, len(x))
 		case []Key:
 			for _, k := range x {
