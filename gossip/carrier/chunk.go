@@ -92,8 +92,7 @@ func (l layout) group(i int) (group, shard int) {
 	if i < l.data {
 		return i % l.groups, i / l.groups
 	}
-	i -= l.data
-	return i % l.groups, l.k + i/l.groups
+	return i % l.groups, l.k + (i-l.data)/l.groups
 }
 
 // index is the inverse of group. A member that is not sent has an index from data on.
@@ -101,7 +100,8 @@ func (l layout) index(group, shard int) int {
 	if shard < l.k {
 		return shard*l.groups + group
 	}
-	return l.data + (shard-l.k)*l.groups + group
+	first := (group + l.groups - l.data%l.groups) % l.groups // of the group's parity among all parity
+	return l.data + (shard-l.k)*l.groups + first
 }
 
 // members returns how many members of a group are sent: k, or one less.

@@ -34,11 +34,11 @@
 // The message and then its Blake2b-256 hash, n bytes together, are filled up with zeros and cut into
 // D = ⌈n/s⌉ data shards of s bytes. Chunks 1 to D carry them in order.
 //
-// They form G = ⌈D/⌊256(b−a)/b⌋⌋ groups, each of k = ⌈D/G⌉ shards: shard i, counted from 0, is member
-// ⌊i/G⌋ of group i mod G. A group with one shard less counts a shard of zeros as its last member, which
-// is not sent. Each group has m = ⌈ka/(b−a)⌉ parity shards; chunk D + pG + g + 1 carries parity p of
-// group g. So chunks that are neighbours in number are of different groups, and there are D + Gm chunks.
-// There may be no more than 262,144.
+// They form G = ⌈D/⌊256(b−a)/b⌋⌋ groups. Chunk i, counted from 0, is of group i mod G; so neighbours are
+// of different groups, and a burst hurts all of them alike. Shard i is member ⌊i/G⌋ of its group, and a
+// group has k = ⌈D/G⌋ members: where there are not so many, the last is a shard of zeros that is not
+// sent. To each group belong m = ⌈ka/(b−a)⌉ parity shards; from i = D on, chunk i carries parity
+// ⌊(i−D)/G⌋. So there are D + Gm chunks, of which there may be no more than 262,144.
 //
 // Parity p is the sum over the members c of a group of shard c times 1/((k+p) xor c), byte by byte in
 // GF(256) with the polynomial x⁸+x⁴+x³+x²+1 (0x11d). Any k of a group's k+m shards give back the others.

@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 
+	"github.com/klauspost/reedsolomon"
+
 	"github.com/taolight/taolight/verify"
 )
 
@@ -185,6 +187,7 @@ func (p *part) join() error {
 	l := p.layout
 	body := make([]byte, l.data*l.shard)
 	at := func(i int) []byte { return body[i*l.shard:][:l.shard] }
+	var code reedsolomon.Encoder
 	for g := range l.groups {
 		shards := make([][]byte, l.k+l.m)
 		lost := false
@@ -199,9 +202,12 @@ func (p *part) join() error {
 			lost = lost || s < l.k && shards[s] == nil
 		}
 		if lost {
-			enc, err := l.encoder()
+			var err error
+			if code == nil {
+				code, err = l.encoder()
+			}
 			if err == nil {
-				err = enc.ReconstructData(shards)
+				err = code.ReconstructData(shards)
 			}
 			if err != nil { // cannot be: there are k shards of one length
 				return fmt.Errorf("%w: %v", ErrContent, err)

@@ -46,17 +46,17 @@ func QR(message []byte, o QROptions) ([]Code, error) {
 	if o.MaxVersion < coding.MinVersion || o.MaxVersion > coding.MaxVersion {
 		return nil, fmt.Errorf("%w: QR version %d, not %d to %d", ErrOptions, o.MaxVersion, coding.MinVersion, coding.MaxVersion)
 	}
-	level := qr.L
+	level := coding.L
 	if o.Level != "" {
 		i := strings.Index("LMQH", o.Level)
 		if i < 0 || len(o.Level) != 1 {
 			return nil, fmt.Errorf("%w: QR level %q, not L, M, Q or H", ErrOptions, o.Level)
 		}
-		level = qr.Level(i)
+		level = coding.Level(i)
 	}
-	chunk := min(chunkOn(coding.Version(o.MaxVersion), coding.Level(level)), MaxChunk)
+	chunk := min(chunkOn(coding.Version(o.MaxVersion), level), MaxChunk)
 	if chunk < MinChunk {
-		return nil, fmt.Errorf("%w: QR version %d-%s is too small for a chunk", ErrOptions, o.MaxVersion, coding.Level(level))
+		return nil, fmt.Errorf("%w: QR version %d-%s is too small for a chunk", ErrOptions, o.MaxVersion, level)
 	}
 	chunks, err := Split(message, Options{ChunkSize: chunk, Lose: o.Lose, Of: o.Of})
 	if err != nil {
@@ -71,7 +71,7 @@ func QR(message []byte, o QROptions) ([]Code, error) {
 		if err != nil {
 			return nil, err
 		}
-		code, err := qr.Encode(line, level)
+		code, err := qr.Encode(line, qr.Level(level))
 		if err != nil {
 			return nil, fmt.Errorf("%w: QR code %d: %v", ErrOptions, i+1, err)
 		}
@@ -95,14 +95,14 @@ func chunkOn(v coding.Version, l coding.Level) int {
 // Size returns the modules on a side, without the margin.
 func (c Code) Size() int { return c.code.Size }
 
-// PNG returns the code as a picture with its margin, scale pixels to a module (1 to 32; 0 stands
-// for 8).
+// PNG returns the code as a picture with its margin, scale pixels to a module: 2 to 32, or the nearest
+// of these; 0 stands for 8.
 func (c Code) PNG(scale int) []byte {
 	if scale == 0 {
 		scale = 8
 	}
 	code := *c.code
-	code.Scale = min(max(scale, 1), 32)
+	code.Scale = min(max(scale, 2), 32) // rsc.io/qr panics at 1
 	return code.PNG()
 }
 
