@@ -119,10 +119,8 @@ type TerminalOptions struct {
 // Terminal returns the code with its margin as lines of text, each with a line end: two rows of
 // modules to a line in half blocks, or one row with two characters to a module.
 func (c Code) Terminal(o TerminalOptions) string {
-	ink := func(x, y int) bool {
-		// Below an odd number of rows there is half a line that belongs to nothing.
-		return y < c.code.Size+quiet && c.code.Black(x, y) == o.Light
-	}
+	// Half a line below an odd number of rows is margin too.
+	ink := func(x, y int) bool { return c.code.Black(x, y) == o.Light }
 	var b strings.Builder
 	step := 2
 	if o.ASCII {
