@@ -38,9 +38,6 @@ func (s Signature) String() string { return hex.EncodeToString(s[:]) }
 
 // Point decodes the key. ErrPublicKey unless it is the canonical encoding of a point of full order.
 func (k PublicKey) Point() (*bls12381.G2, error) {
-	if k[0]&compressed == 0 {
-		return nil, fmt.Errorf("%w: not compressed", ErrPublicKey)
-	}
 	p := new(bls12381.G2)
 	if err := p.SetBytes(k[:]); err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrPublicKey, err)
@@ -55,9 +52,6 @@ func (k PublicKey) Point() (*bls12381.G2, error) {
 // Point decodes the signature. ErrPoint unless it is the canonical encoding of a point of full order;
 // whose signature it is and of what, Point does not say.
 func (s Signature) Point() (*bls12381.G1, error) {
-	if s[0]&compressed == 0 {
-		return nil, fmt.Errorf("%w: not compressed", ErrPoint)
-	}
 	p := new(bls12381.G1)
 	if err := p.SetBytes(s[:]); err != nil {
 		return nil, fmt.Errorf("%w: %v", ErrPoint, err)
@@ -67,9 +61,6 @@ func (s Signature) Point() (*bls12381.G1, error) {
 	}
 	return p, nil
 }
-
-// compressed is the flag of an encoding that holds x alone.
-const compressed = 0x80
 
 // A Beacon says whose pulses are believed and when they are due.
 type Beacon struct {

@@ -133,22 +133,6 @@ func (c *Ciphertext) point() (*bls12381.G2, error) {
 	return u, nil
 }
 
-// decodeG2 decodes a point of G2. Its flags and encoding are those of Zcash, as in arkworks.
-func decodeG2(b *[bls12381.G2SizeCompressed]byte) (*bls12381.G2, error) {
-	if b[0]&0x80 == 0 {
-		return nil, errors.New("not compressed")
-	}
-	p := new(bls12381.G2)
-	if err := p.SetBytes(b[:]); err != nil {
-		return nil, err
-	}
-	if p.IsIdentity() {
-		// The crate reads it, and then finds no key that fits it.
-		return nil, errors.New("the point at infinity")
-	}
-	return p, nil
-}
-
 // Size returns the length of the container in bytes, without what trails it.
 func (c *Ciphertext) Size() int {
 	return len(c.U) + 2*(8+keySize) + 8 + c.bodySize() + 8 + len(c.Suite)
