@@ -406,7 +406,11 @@ func (x *Bundle) checkClaims() error {
 		if i > 0 && bytes.Compare(before, now) >= 0 {
 			return fmt.Errorf("claim %d: %w: out of order, or there twice", i, ErrForm)
 		}
-		ofBlocks = ofBlocks || len(c.blocks()) > 0
+		for _, n := range c.blocks() {
+			if ofBlocks = true; x.Final != nil && n > x.Final.Header.Number {
+				return fmt.Errorf("claim %d: %w: block %d is above the final one, %d", i, ErrClaim, n, x.Final.Header.Number)
+			}
+		}
 	}
 	if ofBlocks != (x.Final != nil) {
 		return fmt.Errorf("final: %w: a final block goes with claims about blocks, and with no others", ErrForm)

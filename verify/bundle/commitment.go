@@ -198,24 +198,61 @@ func gone(e *entry, at uint32) error {
 	return fail("gone", fmt.Errorf("%w: the commitment still stands in its queue after block %s", ErrNotSo, number(at)))
 }
 
+// A row is what the state after one block holds of a neuron's weights. One that was never set differs from
+// one that was set to nothing.
+type row struct {
+	registered bool // the hotkey has a uid; nothing else is set without
+	uid        uint16
+	set        bool
+	weights    []subtensor.Weight
+}
+
+// is reports whether the row was set to these weights.
+func (r row) is(weights []subtensor.Weight) bool {
+	return r.set && slices.Equal(r.weights, weights)
+}
+
 // row reads the weights of a hotkey after a block.
-func (j *judge) row(b *block, c *CommitID) (uid uint16, registered bool, row []subtensor.Weight, err error) {
+func (j *judge) row(b *block, c *CommitID) (r row, err error) {
+	if r.uid, r.registered, err = subtensor.ReadUID(b, c.Netuid, c.Hotkey); err != nil || !r.registered {
+		return row{}, err
+	}
+	return j.rowOf(b, c, r.uid)
+}
+
+// rowOf reads the weights of a uid after a block.
+func (j *judge) rowOf(b *block, c *CommitID, uid uint16) (row, error) {
 	index, err := subtensor.Index(c.Netuid, c.Mecid)
 	if err != nil {
-		return 0, false, nil, fail("weights", err)
+		return row{}, fail("weights", err)
 	}
-	uid, registered, err = subtensor.ReadUID(b, c.Netuid, c.Hotkey)
-	if err != nil || !registered {
-		return 0, false, nil, err
+	r := row{registered: true, uid: uid}
+	r.weights, r.set, err = subtensor.ReadWeights(b, index, uid)
+	return r, err
+}
+
+// same checks that a row is what a commitment holds.
+func (j *judge) same(r row, want []subtensor.Weight, at uint32) error {
+	if !r.registered {
+		return fail("weights", fmt.Errorf("%w: the hotkey is not registered after block %s", ErrNotSo, number(at)))
 	}
-	row, _, err = subtensor.ReadWeights(b, index, uid)
-	return uid, true, row, err
+	j.line.add("uid", uint64(r.uid))
+	j.line.add("weights", rowText(want))
+	if r.is(want) {
+		return nil
+	}
+	for i := range min(len(r.weights), len(want)) {
+		if r.weights[i] != want[i] {
+			return fail("weights", fmt.Errorf("%w: the weights of uid %d after block %s are not those committed: weight %d is %v there, %v committed", ErrNotSo, r.uid, number(at), i, r.weights[i], want[i]))
+		}
+	}
+	return fail("weights", fmt.Errorf("%w: the weights of uid %d after block %s are not those committed: %s there, %s committed", ErrNotSo, r.uid, number(at), count(len(r.weights), "weight"), count(len(want), "weight")))
 }
 
 func (c RevealedClaim) judge(j *judge) error {
 	id := &c.CommitID
 	before, after, was, is, err := j.around(id, c.At)
-	uid, ok, row, errRow := j.row(after, id)
+	now, errRow := j.row(after, id)
 	if err := first(err, errRow); err != nil {
 		return err
 	}
@@ -225,33 +262,25 @@ func (c RevealedClaim) judge(j *judge) error {
 		return err
 	}
 	want, err := j.open(id, was, c.Reveal, c.At-1)
+	if err == nil {
+		err = j.same(now, want, c.At)
+	}
 	if err != nil {
 		return err
-	}
-	if !ok {
-		return fail("weights", fmt.Errorf("%w: the hotkey is not registered after block %s", ErrNotSo, number(c.At)))
-	}
-	j.line.add("uid", uint64(uid))
-	j.line.add("weights", rowText(want))
-	if !slices.Equal(row, want) {
-		return fail("weights", fmt.Errorf("%w: the weights of uid %d after block %s are not those committed: %s there, %s committed", ErrNotSo, uid, number(c.At), count(len(row), "weight"), count(len(want), "weight")))
 	}
 	// If they were the same before, that they are so now says nothing: what made them so may have been
 	// another commitment, and this one dropped.
-	index, _ := subtensor.Index(c.Netuid, c.Mecid)
-	old, _, err := subtensor.ReadWeights(before, index, uid)
+	old, err := j.rowOf(before, id, now.uid)
 	if err != nil {
 		return err
 	}
-	if slices.Equal(old, want) {
+	if old.is(want) {
 		if err := c.judgeUnchanged(j, before, was, is); err != nil {
 			return err
 		}
-		j.line.add("changed", false)
-	} else {
-		j.line.add("changed", true)
 	}
-	j.line.Text = fmt.Sprintf("%s on %s: revealed in %s what was committed in %s, %s", who(id, uid, true), subnet(c.Netuid, c.Mecid), number(c.At), number(c.Block), count(len(want), "weight"))
+	j.line.add("changed", !old.is(want))
+	j.line.Text = fmt.Sprintf("%s on %s: revealed in %s what was committed in %s, %s", who(id, now.uid, true), subnet(c.Netuid, c.Mecid), number(c.At), number(c.Block), count(len(want), "weight"))
 	j.label(is.rules)
 	return nil
 }
@@ -269,7 +298,7 @@ func (c RevealedClaim) judgeUnchanged(j *judge, before *block, was, is *entry) e
 		}
 		return nil
 	}
-	window, err := j.window(before, &c.CommitID, was, c.At)
+	window, err := j.window(before, &c.CommitID, was, uint64(c.At))
 	if err != nil {
 		return err
 	}
@@ -292,7 +321,7 @@ func (j *judge) fate(before *block, c *CommitID, at uint32, set rules.Set) (*com
 }
 
 // window places block at in the time in which a hash commit can be revealed.
-func (j *judge) window(before *block, c *CommitID, e *entry, at uint32) (commit.Reason, error) {
+func (j *judge) window(before *block, c *CommitID, e *entry, at uint64) (commit.Reason, error) {
 	f := commit.Facts{Rules: e.rules, Netuid: c.Netuid, Mecid: c.Mecid, Hotkey: c.Hotkey}
 	var q subtensor.Batch
 	q.Schedule(c.Netuid, &f.Schedule)
@@ -300,7 +329,7 @@ func (j *judge) window(before *block, c *CommitID, e *entry, at uint32) (commit.
 	if err := q.Load(before); err != nil {
 		return commit.Unknown, err
 	}
-	return f.Window(e.hash, uint64(at)), nil
+	return f.Window(e.hash, at), nil
 }
 
 func (c LostClaim) judge(j *judge) error {
@@ -320,7 +349,7 @@ func (c LostClaim) judge(j *judge) error {
 	if err := gone(is, c.At); err != nil {
 		return err
 	}
-	window, err := j.window(before, id, was, c.At)
+	window, err := j.window(before, id, was, uint64(c.At))
 	if err != nil {
 		return err
 	}
@@ -348,7 +377,7 @@ func (c LostClaim) judgeExpired(j *judge) error {
 		return err
 	}
 	j.name(id, e)
-	window, err := j.window(b, id, e, c.At+1)
+	window, err := j.window(b, id, e, uint64(c.At)+1)
 	if err != nil {
 		return err
 	}
@@ -386,18 +415,18 @@ func (c LostClaim) judgeTimelocked(j *judge) error {
 	// Our reading of the rules against what the chain did: had it stored these weights, they would be
 	// there. (Superseded ones were stored for a moment, and may be equal to the later ones.)
 	if p := fate.Payload; p != nil && c.Why != commit.Superseded {
-		uid, ok, row, err := j.row(after, id)
+		want := commit.Row(p.UIDs, p.Values)
+		now, err := j.row(after, id)
 		if err != nil {
 			return err
 		}
-		if want := commit.Row(p.UIDs, p.Values); ok && slices.Equal(row, want) {
-			index, _ := subtensor.Index(c.Netuid, c.Mecid)
-			old, _, err := subtensor.ReadWeights(before, index, uid)
+		if now.is(want) {
+			old, err := j.rowOf(before, id, now.uid)
 			if err != nil {
 				return err
 			}
-			if !slices.Equal(old, want) {
-				return fail("weights", fmt.Errorf("%w: in block %s the weights of uid %d became those committed", ErrNotSo, number(c.At), uid))
+			if !old.is(want) {
+				return fail("weights", fmt.Errorf("%w: in block %s the weights of uid %d became those committed", ErrNotSo, number(c.At), now.uid))
 			}
 		}
 	}
@@ -411,7 +440,7 @@ func (c EqualClaim) judge(j *judge) error {
 	e, err := j.stands(shown, id)
 	_, errAt := j.known(c.At)
 	set, errRules := j.rulesAt(at)
-	uid, ok, row, errRow := j.row(at, id)
+	now, errRow := j.row(at, id)
 	if err := first(err, errAt, errRules, errRow); err != nil {
 		return err
 	}
@@ -419,18 +448,13 @@ func (c EqualClaim) judge(j *judge) error {
 	j.line.add("shown", uint64(c.Shown))
 	j.line.add("at", uint64(c.At))
 	want, err := j.open(id, e, c.Reveal, c.Shown)
+	if err == nil {
+		err = j.same(now, want, c.At)
+	}
 	if err != nil {
 		return err
 	}
-	if !ok {
-		return fail("weights", fmt.Errorf("%w: the hotkey is not registered after block %s", ErrNotSo, number(c.At)))
-	}
-	j.line.add("uid", uint64(uid))
-	j.line.add("weights", rowText(want))
-	if !slices.Equal(row, want) {
-		return fail("weights", fmt.Errorf("%w: the weights of uid %d after block %s are not those committed: %s there, %s committed", ErrNotSo, uid, number(c.At), count(len(row), "weight"), count(len(want), "weight")))
-	}
-	j.line.Text = fmt.Sprintf("%s on %s: the weights after block %s are those committed in %s, %s", who(id, uid, true), subnet(c.Netuid, c.Mecid), number(c.At), number(c.Block), count(len(want), "weight"))
+	j.line.Text = fmt.Sprintf("%s on %s: the weights after block %s are those committed in %s, %s", who(id, now.uid, true), subnet(c.Netuid, c.Mecid), number(c.At), number(c.Block), count(len(want), "weight"))
 	j.label(set)
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/checkpoint"
+	"github.com/taolight/taolight/verify/commit"
 	"github.com/taolight/taolight/verify/drand"
 	"github.com/taolight/taolight/verify/fact"
 	"github.com/taolight/taolight/verify/grandpa"
@@ -69,7 +70,8 @@ type Draft struct {
 	known   map[verify.Hash]bool // of nodes
 	size    int
 	pulses  map[uint64]drand.Pulse
-	proofs  *drand.Verifier
+	beacon  *drand.Verifier
+	opened  map[opening]commit.Opening // kept, as each costs a pairing
 }
 
 // NewDraft begins a bundle of the claims.
@@ -80,18 +82,22 @@ type Draft struct {
 //
 // Votes that are not valid come out in Bundle, at the latest.
 func NewDraft(genesis verify.Hash, root RootRef, start grandpa.Finalized, fragments []grandpa.Fragment, final grandpa.Fragment, claims []Claim, o DraftOptions) (*Draft, error) {
+	if slices.Contains(claims, nil) {
+		return nil, fmt.Errorf("draft: %w: a claim that is none", ErrForm)
+	}
 	d := &Draft{
 		genesis: genesis, root: root, start: start, claims: sortClaims(claims), o: o,
 		headers: make(map[uint32]*verify.Header), known: make(map[verify.Hash]bool), pulses: make(map[uint64]drand.Pulse),
+		opened: make(map[opening]commit.Opening),
 	}
 	if d.o.Beacon == (drand.Beacon{}) {
 		d.o.Beacon = drand.Quicknet()
 	}
 	var err error
-	if d.proofs, err = drand.NewVerifier(d.o.Beacon); err != nil {
+	if d.beacon, err = drand.NewVerifier(d.o.Beacon); err != nil {
 		return nil, fmt.Errorf("draft: %w", err)
 	}
-	ofBlocks := slices.ContainsFunc(claims, func(c Claim) bool { return c != nil && len(c.blocks()) > 0 })
+	ofBlocks := slices.ContainsFunc(claims, func(c Claim) bool { return len(c.blocks()) > 0 })
 	if ofBlocks {
 		if err := d.pack(fragments, final); err != nil {
 			return nil, fmt.Errorf("draft: %w", err)
@@ -150,7 +156,8 @@ func (d *Draft) run() (*run, []Line, error) {
 		return nil, nil, err
 	}
 	r := newRun(pool)
-	r.assume, r.beacon, r.verifier, r.draft = d.o.AssumeRules, d.o.Beacon, d.proofs, true
+	r.opened = d.opened
+	r.assume, r.beacon, r.verifier, r.draft = d.o.AssumeRules, d.o.Beacon, d.beacon, true
 	for i := range d.short {
 		r.add(d.short[i].Header)
 	}
@@ -272,7 +279,7 @@ func (d *Draft) AddProof(n uint32, nodes [][]byte) error {
 
 // AddPulse gives the draft a pulse. One that is not the beacon's is refused.
 func (d *Draft) AddPulse(p drand.Pulse) error {
-	if err := d.proofs.Verify(p); err != nil {
+	if err := d.beacon.Verify(p); err != nil {
 		return fmt.Errorf("draft: round %s: %w", group(p.Round), err)
 	}
 	d.pulses[p.Round] = p

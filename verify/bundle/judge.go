@@ -91,7 +91,7 @@ func (c PulseClaim) judge(j *judge) error {
 	j.line.add("round", p.Round)
 	j.line.add("signature", fmt.Sprintf("0x%x", p.Signature[:]))
 	j.line.add("randomness", fmt.Sprintf("0x%x", randomness[:]))
-	j.line.Text = fmt.Sprintf("round %s of %s", group(p.Round), j.beacon.Name)
+	j.line.Text = fmt.Sprintf("round %s of %s", group(p.Round), name(j.beacon.Name))
 	if t, ok := j.beacon.Time(p.Round); ok {
 		j.line.add("time", t)
 		j.line.Text += ", due " + date(t)
@@ -140,7 +140,7 @@ func (c WeightsClaim) judge(j *judge) error {
 	j.line.add("hash", b.hash.String())
 	j.line.add("netuid", uint64(c.Netuid))
 	j.line.add("mecid", uint64(c.Mecid))
-	set0, entries := 0, 0
+	given, entries := 0, 0
 	decoded := make([][]subtensor.Weight, len(uids))
 	for i, raw := range rows {
 		if raw == nil {
@@ -149,7 +149,7 @@ func (c WeightsClaim) judge(j *judge) error {
 		if decoded[i], err = subtensor.DecodeWeights(raw); err != nil {
 			return fmt.Errorf("weights of uid %d: %w", uids[i], err)
 		}
-		set0++
+		given++
 		entries += len(decoded[i])
 	}
 	where := subnet(c.Netuid, c.Mecid) + " after block " + number(c.At)
@@ -162,7 +162,7 @@ func (c WeightsClaim) judge(j *judge) error {
 			j.line.Text = fmt.Sprintf("uid %d on %s has set none", c.UID, where)
 		}
 	} else {
-		all := make([]string, 0, set0)
+		all := make([]string, 0, given)
 		for i, row := range decoded {
 			if rows[i] == nil {
 				continue
@@ -175,7 +175,7 @@ func (c WeightsClaim) judge(j *judge) error {
 		}
 		j.line.add("uids", uint64(len(uids)))
 		j.line.add("rows", all)
-		j.line.Text = fmt.Sprintf("%s: %d of %s have set weights, %s", where, set0, count(len(uids), "uid"), group(uint64(entries)))
+		j.line.Text = fmt.Sprintf("%s: %d of %s have set weights, %s", where, given, count(len(uids), "uid"), count(entries, "weight"))
 	}
 	j.label(set)
 	return nil

@@ -219,6 +219,19 @@ func subnet(netuid uint16, mecid uint8) string {
 	return fmt.Sprintf("subnet %d mechanism %d", netuid, mecid)
 }
 
+// name writes a name from a file: as it is, or quoted and cut short if it is no plain word.
+func name(s string) string {
+	for _, r := range s {
+		if r <= ' ' || r >= 0x7f || r == '"' || len(s) > 40 {
+			return strconv.Quote(strings.ToValidUTF8(s[:min(len(s), 40)], ""))
+		}
+	}
+	if s == "" {
+		return "a beacon without a name"
+	}
+	return s
+}
+
 // date writes a time in seconds since 1970 as UTC. The year is counted from March, so that the leap day is
 // its last one, in eras of 400 years, which are all alike.
 func date(unix uint64) string {

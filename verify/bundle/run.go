@@ -141,7 +141,7 @@ func (b *block) Load(keys ...[]byte) ([][]byte, error) {
 }
 
 // plan returns the blocks whose headers a bundle must hold beside the final one and those of fragments, in
-// descending order: those that claims need, and where there are more than BlockHashCount blocks between
+// descending order: those that claims need (none is above the final one), and where there are more than BlockHashCount blocks between
 // one and the next above it, stations in between, each as far down as the chain remembers.
 func plan(final uint32, votes func(uint32) bool, need []uint32) ([]uint32, error) {
 	need = slices.Clone(need)
@@ -150,10 +150,7 @@ func plan(final uint32, votes func(uint32) bool, need []uint32) ([]uint32, error
 	var list []uint32
 	above := final
 	for _, n := range slices.Backward(need) {
-		if n > final {
-			return nil, fmt.Errorf("%w: block %s is above the final one, %s", ErrMissing, number(n), number(final))
-		}
-		if n == final || votes(n) {
+		if n >= final || votes(n) {
 			continue
 		}
 		for above-n > BlockHashCount {

@@ -15,7 +15,8 @@ import (
 type Options struct {
 	// Checkpoint is the trust root. Without one, nothing about blocks can be decided.
 	Checkpoint *checkpoint.Checkpoint
-	// Beacon is whose pulses count. The zero value is quicknet.
+	// Beacon is whose pulses count. The zero value is that of the checkpoint's network: quicknet, unless
+	// the checkpoint names another.
 	Beacon drand.Beacon
 	// AssumeRules is the spec_version whose rules are taken where those of the chain are unknown, and
 	// each line that rests on them says so. 0: none are.
@@ -77,6 +78,9 @@ func (x *Bundle) Verify(o Options) *Report {
 	chain := []*Line{&trust, &headers, &finality}
 	for _, l := range chain {
 		line(*l)
+	}
+	if o.Beacon == (drand.Beacon{}) && o.Checkpoint != nil {
+		o.Beacon = o.Checkpoint.Beacon()
 	}
 	storage, pulses := Line{Step: "storage"}, Line{Step: "pulses"}
 	pulses.conclude(x.checkPulses(r, o.Beacon, &pulses))
@@ -179,8 +183,8 @@ func (x *Bundle) trust(c *checkpoint.Checkpoint) (start grandpa.Finalized, skip 
 		}
 		l.Text = fmt.Sprintf("checkpoint %s set %d", number(n), set)
 		if c.Network != "" {
-			l.Text += " of " + fmt.Sprintf("%q", clip(c.Network, 64))
-			l.add("network", clip(c.Network, 64))
+			l.Text += " of " + name(c.Network)
+			l.add("network", c.Network)
 		}
 		if n != root.Number {
 			l.Text += "; the bundle starts from " + from
@@ -194,8 +198,6 @@ func (x *Bundle) trust(c *checkpoint.Checkpoint) (start grandpa.Finalized, skip 
 	l.conclude(err)
 	return start, skip, l
 }
-
-func clip(s string, n int) string { return s[:min(len(s), n)] }
 
 // start returns the checkpoint as verification goes on from it. The header of one that is known by its hash
 // only may be in the bundle.
@@ -406,7 +408,7 @@ func (x *Bundle) checkPulses(r *run, b drand.Beacon, l *Line) error {
 	if len(x.Pulses) == 0 {
 		return nil
 	}
-	l.Text = fmt.Sprintf("%s of %s", count(len(x.Pulses), "pulse"), r.beacon.Name)
+	l.Text = fmt.Sprintf("%s of %s", count(len(x.Pulses), "pulse"), name(r.beacon.Name))
 	l.add("beacon", r.beacon.Name)
 	err := r.verifier.VerifyAll(x.Pulses)
 	if err == nil {
