@@ -101,13 +101,13 @@ func (c read) take(value []byte) error {
 	case *verify.Hash:
 		r.Copy(into[:])
 	case *[]bool:
-		*into = sequence(r, 1, MaxByUid, (*scale.Reader).Bool)
+		*into = sequence(r, 1, MaxByUID, (*scale.Reader).Bool)
 	case *[]uint16:
-		*into = sequence(r, 2, MaxByUid, (*scale.Reader).U16)
+		*into = sequence(r, 2, MaxByUID, (*scale.Reader).U16)
 	case *[]uint64:
-		*into = sequence(r, 8, MaxByUid, (*scale.Reader).U64)
+		*into = sequence(r, 8, MaxByUID, (*scale.Reader).U64)
 	case *[]Weight:
-		*into = sequence(r, 4, MaxByUid, readWeight)
+		*into = sequence(r, 4, MaxByUID, readWeight)
 	case *[]Relation:
 		*into = sequence(r, 40, MaxRelations, readRelation)
 	default:

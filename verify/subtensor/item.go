@@ -42,8 +42,8 @@ const (
 // items is every storage item this package knows (pallets/subtensor/src/lib.rs with the constants of
 // runtime/src/lib.rs, pallets/drand/src/lib.rs, frame_system, pallet_timestamp), and the only place
 // that says how its key is made. Hashers and defaults are the same in all audited runtimes that have
-// the item, but for MaxWeightsLimit, whose default was 1000 up to spec 333, when registration wrote
-// 65535 for every subnet.
+// the item, but for MaxWeightsLimit: its default was 1000 below spec 334, when the registration of a
+// subnet wrote 65535 all the same.
 var items = map[string]item{
 	// By storage index, which is the netuid for the first mechanism.
 	"Weights":                 {module, identityIdentity, nil}, // index, uid → Vec<(u16, u16)>

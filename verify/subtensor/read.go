@@ -116,7 +116,7 @@ func readRow(s State, item string, key []byte) (row []Weight, ok bool, err error
 	var q Batch
 	q.Key(item, key, func(present bool, r *scale.Reader) {
 		if ok = present; present {
-			row = sequence(r, 4, MaxByUid, readWeight)
+			row = sequence(r, 4, MaxByUID, readWeight)
 		}
 	})
 	if err := q.Load(s); err != nil {

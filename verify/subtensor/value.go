@@ -11,9 +11,9 @@ import (
 // Bounds of the decoders. None is so low that a value of the chain could meet it by the rules it was
 // written under; with them a decoded value takes at most twice the memory of its encoding.
 const (
-	// MaxByUid bounds what has one entry for each uid, which is a u16: weights of one neuron, and the
+	// MaxByUID bounds what has one entry for each uid, which is a u16: weights of one neuron, and the
 	// vectors by uid.
-	MaxByUid = 1 << 16
+	MaxByUID = 1 << 16
 	// MaxHashCommits bounds a queue of hash commits. The chain refuses an eleventh
 	// (pallets/subtensor/src/subnets/weights.rs, do_commit_weights).
 	MaxHashCommits = 64
@@ -61,7 +61,7 @@ type Weight struct{ UID, Value uint16 }
 func readWeight(r *scale.Reader) Weight { return Weight{UID: r.U16(), Value: r.U16()} }
 
 // DecodeWeights decodes a row of Weights or Bonds.
-func DecodeWeights(b []byte) ([]Weight, error) { return decode("Weights", b, 4, MaxByUid, readWeight) }
+func DecodeWeights(b []byte) ([]Weight, error) { return decode("Weights", b, 4, MaxByUID, readWeight) }
 
 // AppendWeights appends the encoding of a row of Weights or Bonds.
 func AppendWeights(b []byte, row []Weight) []byte {

@@ -92,8 +92,10 @@ func (s Schedule) Next(from uint64) (block uint64, ok bool) {
 // that epoch is over, or never comes.
 func (s Schedule) FirstBlockOf(epoch, from uint64) (block uint64, ok bool) {
 	for {
-		if now := s.LookAhead(from); now >= epoch {
-			return from, now == epoch
+		if now := s.LookAhead(from); now == epoch {
+			return from, true
+		} else if now > epoch {
+			return 0, false
 		}
 		slot, ok := s.Next(from)
 		if !ok {
