@@ -251,6 +251,10 @@ func TestExportImport(t *testing.T) {
 		if err := json.Unmarshal(compact, &again); err != nil || !reflect.DeepEqual(&again, c) {
 			t.Errorf("%s: through encoding/json: %v", name, err)
 		}
+		shown, err := Parse([]byte(`{"schema": 1, "network": "of the answer", "checkpoint": ` + string(compact) + `}`))
+		if err != nil || !reflect.DeepEqual(shown, c) {
+			t.Errorf("%s: as checkpoint show prints it: %+v, %v", name, shown, err)
+		}
 	}
 }
 

@@ -89,7 +89,7 @@ func (c *Checkpoint) UnmarshalJSON(b []byte) error {
 
 // Parse reads a trust root in one of these forms of JSON:
 //
-//   - our checkpoint file, as File writes it;
+//   - our checkpoint file, as File writes it, also under the name "checkpoint";
 //   - a raw chain spec with grandpaWarpSyncCheckpoint, which wins over its genesis;
 //   - a raw chain spec with the full genesis (genesis.raw.top), whose state root, header and hash
 //     are computed: the trust root is then block 0 with set 0;
@@ -109,6 +109,11 @@ func Parse(b []byte) (*Checkpoint, error) {
 		}
 		return s.Checkpoint, nil
 	case o.Has("checkpoint"), o.Has("finalizedBlockHeader"):
+		// Our own form stands under that name in what `checkpoint show --json` prints.
+		if sub, ok := o.Object("checkpoint"); ok && sub.Has("schema") {
+			o = sub
+			break
+		}
 		return readUpstream(o)
 	}
 	c, err := readFile(o)
