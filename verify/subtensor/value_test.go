@@ -75,7 +75,7 @@ const (
 // Values laid out by hand after the SCALE types of pallets/subtensor/src/lib.rs.
 var (
 	weightsText    = "0c" + "0000 0a00" + "0700 ffff" + "0100 0000"
-	commitsText    = "08" + hashText + "0500000000000000 e803000000000000 0000000000000000" + accountText + "0600000000000000 e903000000000000 0000000000000000"
+	commitsText    = "08" + hashText + "0500000000000000 e803000000000000 0000000000000000" + accountText + "0600000000000000 e903000000000000 0900000000000000"
 	timelockedText = "08" + accountText + "e803000000000000" + "0c aabbcc" + "ef79ed0100000000" + hashText + "e903000000000000" + "00" + "0100000000000000"
 	relationsText  = "08" + "ffffffffffffffff" + accountText + "0100000000000000" + hashText
 	upgradeText    = "a506" + "38" + "6e6f64652d73756274656e736f72" // 425, node-subtensor
@@ -91,12 +91,12 @@ func TestDecode(t *testing.T) {
 		t.Errorf("weights %v, %v", weights, err)
 	}
 	commits, err := DecodeHashCommits(unhex(t, commitsText), mustRules(t, 423))
-	if want := []HashCommit{{Hash: hash, Epoch: 5, Block: 1000}, {Hash: verify.Hash(accountA), Epoch: 6, Block: 1001}}; err != nil || !slices.Equal(commits, want) {
+	if want := []HashCommit{{Hash: hash, Epoch: 5, Block: 1000}, {Hash: verify.Hash(accountA), Epoch: 6, Block: 1001, Last: 9}}; err != nil || !slices.Equal(commits, want) {
 		t.Errorf("commits %+v, %v", commits, err)
 	}
 	// The same bytes meant another thing before.
 	commits, err = DecodeHashCommits(unhex(t, commitsText), mustRules(t, 422))
-	if want := []HashCommit{{Hash: hash, Block: 5, First: 1000}, {Hash: verify.Hash(accountA), Block: 6, First: 1001}}; err != nil || !slices.Equal(commits, want) {
+	if want := []HashCommit{{Hash: hash, Block: 5, First: 1000}, {Hash: verify.Hash(accountA), Block: 6, First: 1001, Last: 9}}; err != nil || !slices.Equal(commits, want) {
 		t.Errorf("commits of spec 422 %+v, %v", commits, err)
 	}
 	locked, err := DecodeTimelockedCommits(unhex(t, timelockedText))

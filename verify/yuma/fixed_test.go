@@ -202,8 +202,8 @@ func TestFixedAgainstBig(t *testing.T) {
 		}
 	}
 	zero := new(big.Int)
-	for range 30_000 {
-		x, y := random(r), random(r)
+	check := func(x, y u128) {
+		t.Helper()
 		sx, sy, ux, uy := signedBig(x), signedBig(y), unsignedBig(x), unsignedBig(y)
 		quo := func(a, b *big.Int, frac uint) *big.Int {
 			if b.Sign() == 0 {
@@ -217,6 +217,10 @@ func TestFixedAgainstBig(t *testing.T) {
 		eq("I64F64 saturating product", x, y, I64F64{x}.Mul(I64F64{y}).bits, true, clamp(product, lo128, hi128), lo128, hi128, signedBig)
 		p, ok = I64F64{x}.CheckedDiv(I64F64{y})
 		eq("I64F64 quotient", x, y, p.bits, ok, quo(sx, sy, 64), lo128, hi128, signedBig)
+		raw, ok := mulSigned128(x, y, 32)
+		eq("I96F32 product", x, y, raw, ok, floorShift(new(big.Int).Mul(sx, sy), 32), lo128, hi128, signedBig)
+		raw, ok = divSigned128(x, y, 32)
+		eq("I96F32 quotient", x, y, raw, ok, quo(sx, sy, 32), lo128, hi128, signedBig)
 		if !ok && (I64F64{x}).SafeDiv(I64F64{y}) != (I64F64{}) {
 			t.Fatalf("SafeDiv of %x, %x is not 0", x, y)
 		}
@@ -278,4 +282,23 @@ func TestFixedAgainstBig(t *testing.T) {
 			t.Fatalf("U96F32From(%d) = %x, want %v", x.lo, U96F32From(x.lo), from)
 		}
 	}
+	for _, x := range edges {
+		for _, y := range edges {
+			check(x, y)
+			check(x, y.neg())
+			check(x.neg(), y)
+			check(x.neg(), y.neg())
+		}
+	}
+	for range 20_000 {
+		check(random(r), random(r))
+	}
+}
+
+// edges are operands at which words carry and types end.
+var edges = []u128{
+	{0, 0}, {0, 1}, {0, 2}, {0, 3}, {0, 1 << 31}, {0, 1<<32 - 1}, {0, 1 << 32}, {0, 1<<32 + 1}, {0, 1<<63 - 1}, {0, 1 << 63},
+	{0, math.MaxUint64}, {1, 0}, {1, 1}, {1 << 31, 0}, {1<<31 - 1, math.MaxUint64}, {1<<31 - 1, 1 << 40}, {1 << 31, 1 << 63}, {1 << 31, math.MaxUint64},
+	{1 << 32, 0}, {1 << 32, 1}, {1<<32 - 1, math.MaxUint64}, {1<<32 + 1, math.MaxUint64}, {1 << 62, 0}, {1<<63 - 1, math.MaxUint64}, {1 << 63, 0},
+	{math.MaxUint64, 0}, {math.MaxUint64, math.MaxUint64},
 }
