@@ -36,6 +36,7 @@ var sections = []struct {
 	{"crypto", crypto},
 	{"header", headers},
 	{"trie", proofs},
+	{"pairing", pairings},
 	{"size", sizes},
 	{"node", node},
 }
