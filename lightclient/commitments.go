@@ -157,6 +157,7 @@ type question struct {
 	verifier *drand.Verifier
 	slot     uint64 // milliseconds
 	views    map[uint32]*view
+	until    *CommitmentSelector // looking back ends when it is found, or cannot be further back
 }
 
 func newQuestion(s states, network string, netuid uint16, mecid uint8, slot uint64, beacon drand.Beacon, o CommitmentsOptions) (*question, error) {
@@ -396,11 +397,15 @@ func (c *Commitment) row(row []subtensor.Weight) {
 // timelocked describes an entry of a queue.
 func (q *question) timelocked(e subtensor.TimelockedCommit, epoch uint64, shown uint32) *Commitment {
 	c := newCommitment(CommitID{commit.Timelocked, e.Hotkey, epoch, uint32(e.Block), e.Hash()}, shown)
+	c.lock(e, q.beacon)
+	return c
+}
+
+func (c *Commitment) lock(e subtensor.TimelockedCommit, beacon drand.Beacon) {
 	c.Bytes, c.Round = len(e.Ciphertext), e.Round
-	if t, ok := q.beacon.Time(e.Round); ok && t < 1<<40 {
+	if t, ok := beacon.Time(e.Round); ok && t < 1<<40 {
 		c.RoundTime = time.Unix(int64(t), 0).UTC().Format(time.RFC3339)
 	}
-	return c
 }
 
 // A queued commitment is one that stands in a queue, timelocked or of a hash.

@@ -94,6 +94,9 @@ func (q *question) past(v *view, out *Commitments) error {
 	end := v // the last block known of the epoch that is looked at
 	var next *view
 	for i := 0; ; i++ {
+		if q.until != nil && q.found(out, end) {
+			return nil
+		}
 		if i >= epochs {
 			out.Beyond = fmt.Sprintf("earlier than the epoch begun at #%d was not asked for", begunAt(next, end))
 			return nil
@@ -126,6 +129,15 @@ func (q *question) past(v *view, out *Commitments) error {
 			}
 		}
 	}
+}
+
+// found reports whether what is looked for is there, or cannot be before end.
+func (q *question) found(out *Commitments, end *view) bool {
+	if slices.ContainsFunc(out.Past, q.until.matches) || slices.ContainsFunc(out.Pending, q.until.matches) {
+		return true
+	}
+	s := q.until
+	return s.Block != nil && *s.Block > end.at.Header.Number || s.Epoch != nil && *s.Epoch > end.next(q.netuid)
 }
 
 func begunAt(next, end *view) uint32 {

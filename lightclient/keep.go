@@ -188,6 +188,27 @@ func (n *Node) stepStore(now time.Time) {
 	}
 }
 
+// keepParts stores what a look at the watched subnets has proven.
+func (n *Node) keepParts(r *watchResult) {
+	before := n.watch.status.Error
+	for _, p := range r.parts {
+		if p.data == nil {
+			continue // it grew twice
+		}
+		n.keep(n.cfg.Store.PutBundle(p.number, p.name, p.data))
+		p.data = nil
+	}
+	for _, text := range r.notes {
+		n.note("watch", "%s", text)
+	}
+	if n.watch.end(r) {
+		n.keep(n.cfg.Store.Commit())
+	}
+	if err := n.watch.status.Error; err != "" && err != before {
+		n.warn("watch", "%s", err)
+	}
+}
+
 // keepEvidence stores a conflict: a restart must not forget it.
 func (n *Node) keepEvidence(ev *grandpa.Evidence) {
 	if n.cfg.Store != nil {

@@ -36,6 +36,9 @@ type Store interface {
 	PutPeer(id string, record []byte) error
 	Get(kind, key string) (value []byte, ok bool)
 	Put(kind, key string, value []byte) error
+	PutBundle(number uint32, name string, data []byte) error // within a limit: those of the lowest number go first
+	Bundle(number uint32, name string) (data []byte, ok bool)
+	Bundles(prefix string, f func(number uint32, name string, size int) bool) // ascending by number
 	Commit() error
 	Tick(now time.Time) error
 	Degraded() error // why what was put is not on the disk; nil: all is well
@@ -56,6 +59,8 @@ type Config struct {
 	Notes      func(Note)       // one call per change of state; nil: none
 	Now        func() time.Time // nil: time.Now
 	Seed       uint64           // of jitter and peer choice; 0: random
+	Watch      []uint16         // subnets whose commitments are kept with their proofs; needs a Store
+	WatchEvery uint32           // blocks between two looks at them; 0: 50
 }
 
 // A Note is a change of state, for a log line.
@@ -99,6 +104,7 @@ type Node struct {
 	sets        []grandpa.Fragment    // the same with their proofs, from the checkpoint on
 	past        map[uint32]FinalBlock // proven headers below the recent ones
 	revealed    map[uint32][]reveal   // what bodies that were fetched reveal
+	watch       *watch
 	restored    uint32
 	finalMove   time.Time // when the finalized head last moved; monotonic
 	peersSaved  time.Time
@@ -149,6 +155,9 @@ func New(cfg Config) (*Node, error) {
 		if err := n.book.AddGiven(a, "given"); err != nil {
 			return nil, err
 		}
+	}
+	if n.watch = newWatch(nil, 0); cfg.Store != nil {
+		n.watch = newWatch(cfg.Watch, cfg.WatchEvery)
 	}
 	from := n.restore()
 	s, err := NewSync(SyncConfig{Checkpoint: cfg.Checkpoint, Finality: cfg.Finality, PullEvery: cfg.PullEvery, Rand: r}, from)
@@ -297,7 +306,8 @@ type (
 		refused   bool
 		err       error
 	}
-	found struct{ peers []peer.AddrInfo }
+	found   struct{ peers []peer.AddrInfo }
+	watched struct{ *watchResult }
 )
 
 func (n *Node) loop(ctx context.Context) error {
@@ -328,6 +338,7 @@ func (n *Node) loop(ctx context.Context) error {
 		n.stepPeers(ctx, now)
 		n.stepHealth(now)
 		n.stepStore(now)
+		n.stepWatch(ctx)
 		// One timer for all, on whole seconds: what falls due together wakes the board once.
 		wait := max(wake.Sub(now), 0)
 		if nanos := time.Duration(now.Nanosecond()); wait >= time.Second {
@@ -354,6 +365,8 @@ func (n *Node) own(ctx context.Context, now time.Time, batch []any) []any {
 			if ev := n.opened(ctx, now, e); ev != nil {
 				out = append(out, ev)
 			}
+		case watched:
+			n.keepParts(e.watchResult)
 		case found:
 			n.kadBusy = false
 			for _, p := range e.peers {
@@ -439,6 +452,29 @@ func (n *Node) finalized(now time.Time, a Finalized) {
 	if a.Skipped || n.written == 0 || last.Header.Number >= n.written+headEvery {
 		n.writeHead()
 	}
+}
+
+// stepWatch begins a look at the watched subnets when one is due.
+func (n *Node) stepWatch(ctx context.Context) {
+	c := n.sync.Chain()
+	if c == nil || !n.sync.warp.caughtUp || !n.watch.due(c.Finalized().Header.Number) {
+		return
+	}
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		r := new(watchResult)
+		l, err := n.look(ctx)
+		if err != nil {
+			r.err = err
+		} else {
+			r = l.watchLook(n.watch)
+		}
+		select {
+		case n.events <- watched{r}:
+		case <-ctx.Done():
+		}
+	}()
 }
 
 // call runs f in the loop, where the sync state may be looked at; false if the node has ended.

@@ -22,12 +22,13 @@ type memory struct {
 	sets   map[uint64][]byte
 	peers  map[string][]byte
 	other  map[string][]byte
+	kept   map[string]memoryBundle
 	writes int
 	proofs int
 }
 
 func newMemory() *memory {
-	return &memory{sets: make(map[uint64][]byte), peers: make(map[string][]byte), other: make(map[string][]byte)}
+	return &memory{sets: make(map[uint64][]byte), peers: make(map[string][]byte), other: make(map[string][]byte), kept: make(map[string]memoryBundle)}
 }
 
 func (m *memory) Head() ([]byte, bool) {
@@ -83,6 +84,35 @@ func (m *memory) Put(kind, key string, value []byte) error {
 	defer m.mu.Unlock()
 	m.other[kind+"/"+key] = value
 	return nil
+}
+
+type memoryBundle struct {
+	number uint32
+	data   []byte
+}
+
+func (m *memory) PutBundle(number uint32, name string, data []byte) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.kept[name] = memoryBundle{number, bytes.Clone(data)}
+	return nil
+}
+func (m *memory) Bundle(number uint32, name string) ([]byte, bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	b, ok := m.kept[name]
+	return bytes.Clone(b.data), ok && b.number == number
+}
+func (m *memory) Bundles(prefix string, f func(uint32, string, int) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	names := slices.Sorted(maps.Keys(m.kept))
+	slices.SortStableFunc(names, func(a, b string) int { return int(m.kept[a].number) - int(m.kept[b].number) })
+	for _, name := range names {
+		if b := m.kept[name]; strings.HasPrefix(name, prefix) && !f(b.number, name, len(b.data)) {
+			return
+		}
+	}
 }
 func (m *memory) Commit() error        { return nil }
 func (m *memory) Degraded() error      { return nil }

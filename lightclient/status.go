@@ -41,6 +41,7 @@ type Status struct {
 	Clock   ClockStatus   `json:"clock"`
 	Store   StoreStatus   `json:"store"`
 	Memory  uint64        `json:"memory_bytes"`
+	Watch   *WatchStatus  `json:"watch,omitempty"` // null unless subnets are watched
 	Health  []Warning     `json:"health"`
 }
 
@@ -135,6 +136,10 @@ func (n *Node) status(now time.Time) *Status {
 		Uptime: time.Since(n.startedMono).Seconds(), Source: string(n.sync.cfg.Finality), Memory: memory(),
 		FinalizedAge: time.Since(n.finalMove).Seconds(),
 		Store:        StoreStatus{Kept: n.cfg.Store != nil, Head: n.written},
+	}
+	if len(n.watch.netuids) > 0 {
+		w := n.watch.status
+		s.Watch = &w
 	}
 	if n.storeErr != nil {
 		s.Store.Error = n.storeErr.Error()

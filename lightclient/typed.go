@@ -23,7 +23,11 @@ func (n *Node) Commitments(ctx context.Context, netuid uint16, mecid uint8, o Co
 	if err != nil {
 		return nil, err
 	}
-	return q.answer()
+	out, err := q.answer()
+	if err == nil && o.Epochs >= 0 {
+		l.recall(out, q.opt)
+	}
+	return out, err
 }
 
 func (n *Node) question(l *look, netuid uint16, mecid uint8, o CommitmentsOptions) (*question, error) {
