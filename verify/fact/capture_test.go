@@ -120,6 +120,11 @@ func TestCaptures(t *testing.T) {
 		{"justification", "testnet-5534451-grandpa-justification.json", 1},
 		{"proof", "finney-8867448-aura-readproof.json", 1},
 		{"extrinsics", "finney-9178000-header-body.json", 1},
+		{"pulse", "drand_rounds.json", 4},
+		{"commit", "commit_hash.json", 5},
+		{"commit", "finney_commit_fixture.json", 1},
+		{"timelock", "tle_round1000.json", 2},
+		{"upscale", "max_upscale.jsonl", 100},
 	} {
 		facts, err := Split(capture(t, tt.file))
 		if err != nil || len(facts) != tt.facts {
@@ -140,11 +145,13 @@ func TestVectors(t *testing.T) {
 		t.Skip("TAOLIGHT_VECTORS is not set: it names the folder of the captures")
 	}
 	for file, kind := range map[string]string{
-		"bittensor-headers.json": "header", "finney-8867448-header-checkpoint.json": "header",
-		"finney-9178000-header-body.json": "extrinsics", "finney-8867448-aura-readproof.json": "proof",
-		"testnet-5534451-grandpa-justification.json": "justification",
+		"chain/bittensor-headers.json": "header", "chain/finney-8867448-header-checkpoint.json": "header",
+		"chain/finney-9178000-header-body.json": "extrinsics", "chain/finney-8867448-aura-readproof.json": "proof",
+		"chain/testnet-5534451-grandpa-justification.json": "justification",
+		"yuma/drand_rounds.json":                           "pulse", "yuma/commit_hash.json": "commit", "yuma/finney_commit_fixture.json": "commit",
+		"yuma/tle_round1000.json": "timelock", "yuma/max_upscale.jsonl": "upscale",
 	} {
-		b, err := os.ReadFile(filepath.Join(dir, "chain", file))
+		b, err := os.ReadFile(filepath.Join(dir, filepath.FromSlash(file)))
 		if err != nil {
 			t.Fatal(err)
 		}
