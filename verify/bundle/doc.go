@@ -50,8 +50,8 @@
 // Lists are in strictly ascending order, nodes and claims byte by byte; fragments and votes are in the order
 // of the chain and of the justification. A signer is a position in the authority set, below 1,024. A
 // target is 0 for the fragment's header and i for ancestry[i-1], no two of which are equal: so there is one
-// way to write a justification, and it can be rebuilt byte for byte. 14 votes for one block take 921 bytes
-// and no more than five for the round.
+// way to write a justification, and it can be rebuilt byte for byte. 14 votes for one block take 912 bytes
+// and those of the round, up to nine.
 //
 //	claim      tag u8 | fields:
 //	  0        header    compact u32 block
