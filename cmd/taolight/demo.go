@@ -23,6 +23,9 @@ type demoFlags struct {
 	history, setChangeEvery int
 	faults                  []string
 	archive                 bool
+	tempo                   int
+	spec                    uint32
+	commitFaults            []string
 }
 
 // register adds the flags. --chain-spec has no prefix, as no other network has a use for it.
@@ -36,12 +39,15 @@ func (d *demoFlags) register(cmd *cobra.Command, prefix string) {
 	f.IntVar(&d.history, prefix+"history", demonet.DefaultHistory, "blocks that are there at the start")
 	f.IntVar(&d.setChangeEvery, prefix+"set-change-every", demonet.DefaultSetChanges, "blocks between changes of the authority sets,\n0 for never; by default there is one in block 20 too")
 	f.StringArrayVar(&d.faults, prefix+"fault", nil, "PEER:KIND, what is wrong with which peer (taolight demo --help lists the kinds)")
+	f.IntVar(&d.tempo, prefix+"tempo", demonet.DefaultTempo, "blocks of an epoch: how often validators commit to weights")
+	f.StringArrayVar(&d.commitFaults, prefix+"commit-fault", nil, "KIND, what is wrong with the commits of one validator of each subnet, one KIND\nan epoch, or all (taolight demo --help lists the kinds)")
+	f.Uint32Var(&d.spec, prefix+"spec-version", 0, "spec_version that the runtime says it has (default the newest known)")
 	f.BoolVar(&d.archive, prefix+"archive", false, "let the last peer keep every state, not only those of 256 blocks")
 }
 
 // given reports whether any of the flags stands on the command line.
 func (d *demoFlags) given(cmd *cobra.Command, prefix string) bool {
-	for _, name := range []string{"spec-out", "peers", "authorities", "block-time", "history", "set-change-every", "fault", "archive"} {
+	for _, name := range []string{"spec-out", "peers", "authorities", "block-time", "history", "set-change-every", "fault", "archive", "tempo", "commit-fault", "spec-version"} {
 		if cmd.Flags().Changed(prefix + name) {
 			return true
 		}
@@ -52,7 +58,8 @@ func (d *demoFlags) given(cmd *cobra.Command, prefix string) bool {
 // config turns the flags into a network's configuration, in which 0 means a default and a negative
 // number none.
 func (d *demoFlags) config() (demonet.Config, error) {
-	cfg := demonet.Config{Slack: noSlack, Peers: d.peers, Authorities: d.authorities, BlockTime: d.blockTime, Archive: d.archive}
+	cfg := demonet.Config{Slack: noSlack, Peers: d.peers, Authorities: d.authorities, BlockTime: d.blockTime, Archive: d.archive,
+		Tempo: d.tempo, Spec: d.spec}
 	for _, c := range []struct {
 		name string
 		n    int
@@ -77,6 +84,17 @@ func (d *demoFlags) config() (demonet.Config, error) {
 			return cfg, err
 		}
 		cfg.Faults = append(cfg.Faults, f)
+	}
+	for _, name := range d.commitFaults {
+		if name == "all" {
+			cfg.CommitFaults = append(cfg.CommitFaults, demonet.CommitFaults()...)
+			continue
+		}
+		f, err := demonet.ParseCommitFault(name)
+		if err != nil {
+			return cfg, usage("--commit-fault: %w", err).WithHint("taolight demo --help lists the kinds")
+		}
+		cfg.CommitFaults = append(cfg.CommitFaults, f)
 	}
 	if d.chainSpec != "" {
 		b, err := readBounded(d.chainSpec, maxChainSpec)
@@ -183,6 +201,10 @@ func (a *app) demoCommand() *cobra.Command {
 	for _, k := range demonet.FaultKinds() {
 		fmt.Fprintf(&kinds, "\n  %-24s %s", k, k.What())
 	}
+	var commits strings.Builder
+	for _, f := range demonet.CommitFaults() {
+		fmt.Fprintf(&commits, "\n  %-24s %s", f, f.What())
+	}
 	cmd := &cobra.Command{
 		Use:     "demo",
 		GroupID: "node",
@@ -193,10 +215,15 @@ spec that --spec-out writes. taolight run --network demo has its own and needs n
 
 What can be wrong with a peer (--fault PEER:KIND, peers count from 0; late-finality
 takes :BLOCKS and slow-link :BYTES_PER_SECOND after it):
-` + kinds.String(),
+` + kinds.String() + `
+
+What can be wrong with a validator's weight commitment, or odd and still good
+(--commit-fault KIND, or all):
+` + commits.String(),
 		Example: `  taolight demo --spec-out demo.json
   taolight run --network ./demo.json      in another terminal
-  taolight demo --spec-out demo.json --fault 1:lie-read --fault 2:silent`,
+  taolight demo --spec-out demo.json --fault 1:lie-read --fault 2:silent
+  taolight run --network demo --demo-commit-fault all`,
 		Args: cobra.NoArgs,
 		RunE: a.do(func(cmd *cobra.Command, _ []string) error { return a.runDemo(cmd, &d) }),
 	}

@@ -18,6 +18,9 @@ import (
 	"github.com/taolight/taolight/storage"
 )
 
+// demoWatchEvery is how many blocks lie between two looks at the commitments of a demo network.
+const demoWatchEvery = 5
+
 // leaveTime is how long a node that is told to stop may take.
 const leaveTime = 1500 * time.Millisecond
 
@@ -76,10 +79,14 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 	if s.store, s.recovery, err = p.openStore(); err != nil {
 		return fail(err)
 	}
+	watchEvery := uint32(0)
+	if p.demo { // its epochs are shorter than the pause between two looks
+		watchEvery = demoWatchEvery
+	}
 	s.node, err = lightclient.New(lightclient.Config{
 		Checkpoint: p.root, Bootnodes: p.bootnodes, Peers: p.cfg.Peers, Store: nodeStore{s.store},
 		Finality: lightclient.Finality(p.cfg.Finality), MaxPeers: p.cfg.MaxPeers, Version: version,
-		Demo: p.demo, BackDated: p.backDated, Notes: notes,
+		Demo: p.demo, BackDated: p.backDated, Notes: notes, Watch: p.cfg.Watch, WatchEvery: watchEvery,
 	})
 	if err != nil {
 		return fail(&control.Error{Code: control.Usage, Err: err})

@@ -77,7 +77,9 @@ const demoMark = "demo"
 // takes the mark that a demo network has left in the folder to do that, because a chain spec may call
 // itself what it likes.
 func (p *place) openStore() (*storage.Store, *storage.Recovery, error) {
-	cfg := storage.Config{Dir: p.dir, Genesis: p.root.Genesis}
+	archive := int64(p.cfg.ArchiveMB) * 1_000_000
+	cfg := storage.Config{Dir: p.dir, Genesis: p.root.Genesis, BundleBytes: archive,
+		MaxBytes: min(max(4*archive, storage.DefaultBytes), storage.MaxBytes)} // bundles are a quarter of it at most
 	mark := filepath.Join(p.dir, demoMark)
 	st, rec, err := storage.Open(cfg)
 	if _, merr := os.Lstat(mark); merr == nil && p.demo && errors.Is(err, storage.ErrGenesis) {

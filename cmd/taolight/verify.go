@@ -2,11 +2,7 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"io/fs"
-	"os"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -18,6 +14,7 @@ import (
 
 func (a *app) verifyCommand() *cobra.Command {
 	var kind, network string
+	var j judge
 	var names, inputs strings.Builder
 	for i, k := range fact.Kinds() {
 		if i > 0 {
@@ -27,29 +24,46 @@ func (a *app) verifyCommand() *cobra.Command {
 		fmt.Fprintf(&inputs, "\n  %s\n%s", k.Name, wrap(k.Input, "      "))
 	}
 	cmd := &cobra.Command{
-		Use:     "verify --kind KIND FILE…",
+		Use:     "verify FILE…",
 		GroupID: "file",
-		Short:   "judge facts in files: no network, no data, no clock",
-		Long: `Judges each fact in the files by the rule of its kind, one line each. A file holds
-a JSON object, a list of them, or one after the other; - is stdin. Nothing but the
-arguments is read: no settings, no data directory, no network, no clock. Results
-that the input states are compared, and hex is taken with or without 0x.
+		Short:   "judge bundles and facts in files: no network, no data, no clock",
+		Long: `Judges bundles (taolight bundle make writes them), one line for each step and each
+claim, from the compiled-in checkpoint of their network or from --checkpoint FILE.
+With --kind, judges facts instead: a file holds a JSON object, a list of them, or one
+after the other. - is stdin.
+
+Nothing but the arguments is read: no settings, no data directory, no network, no
+clock. Results that a fact states are compared; hex is taken with or without 0x.
+
+Where the chain runs a runtime whose rules were not audited, claims that rest on them
+are undecided; --assume-rules SPEC judges by those of SPEC, and says so in each line.
 
 Kinds and their fields:
 ` + inputs.String() + `
 Ends with 0 when all are proven, 3 when one failed, 7 when one is undecided, 1 when
 a file cannot be read.`,
-		Example: `  taolight verify --kind header headers.json
+		Example: `  taolight verify sn18.tlb
+  taolight verify --checkpoint demo.json demo.tlb
+  taolight verify --kind header headers.json
   taolight get Timestamp.Now --json | taolight verify --kind proof -`,
 		RunE: a.do(func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return usage("verify: no file given").WithHint("- reads stdin")
+			}
 			if kind == "" {
-				return usage("verify: --kind is missing").WithHint("it is one of %s", names.String())
+				if network != "" {
+					return usage("verify: --network is for --kind: a bundle names its own")
+				}
+				if err := j.read(); err != nil {
+					return err
+				}
+				return a.verifyBundles(&j, args)
 			}
 			if err := fact.CheckKind(kind); err != nil {
 				return usage("verify: %w", err)
 			}
-			if len(args) == 0 {
-				return usage("verify: no file given").WithHint("- reads stdin")
+			if j.file != "" || j.assume != 0 {
+				return usage("verify: --checkpoint and --assume-rules are for bundles: a fact brings its own")
 			}
 			if network != "" {
 				if _, err := checkpoint.ByName(network); err != nil {
@@ -59,8 +73,9 @@ a file cannot be read.`,
 			return a.verify(kind, network, args)
 		}),
 	}
-	cmd.Flags().StringVar(&kind, "kind", "", "kind of fact: "+names.String())
+	cmd.Flags().StringVar(&kind, "kind", "", "judge facts of a kind: "+names.String())
 	cmd.Flags().StringVar(&network, "network", "", "network of facts that name none (default finney)")
+	j.register(cmd)
 	a.jsonFlag(cmd)
 	return cmd
 }
@@ -71,7 +86,7 @@ func (a *app) verify(kind, network string, files []string) error {
 	worst := fact.OK
 	unread := false
 	for _, name := range files {
-		b, err := a.readFacts(name)
+		b, err := a.readBytes(name, fact.MaxInput)
 		if err != nil {
 			a.complain(err)
 			unread = true
@@ -104,23 +119,6 @@ func (a *app) verify(kind, network string, files []string) error {
 		return quiet(control.Undecided)
 	}
 	return nil
-}
-
-// readFacts reads a file, or stdin.
-func (a *app) readFacts(name string) ([]byte, error) {
-	if name != "-" {
-		b, err := readBounded(name, fact.MaxInput)
-		var p *fs.PathError
-		if errors.As(err, &p) && errors.Is(err, os.ErrNotExist) {
-			err = fmt.Errorf("%s: no such file", name)
-		}
-		return b, err
-	}
-	b, err := io.ReadAll(io.LimitReader(a.stdin, fact.MaxInput+1))
-	if err == nil && len(b) > fact.MaxInput {
-		err = fmt.Errorf("stdin: more than %d bytes", fact.MaxInput)
-	}
-	return b, err
 }
 
 func (a *app) printVerdict(file string, n int, v *fact.Verdict, files int) error {

@@ -49,9 +49,9 @@ const (
 const MaxPeers = 40
 
 // MaxArchiveMB and MaxWatch bound the archive of weight commitments, in millions of bytes and in subnets:
-// the whole store stays under 256 MiB, which 32-bit boards can map.
+// it is a quarter of the store, which stays under the 256 MiB that 32-bit boards can map.
 const (
-	MaxArchiveMB = 128
+	MaxArchiveMB = 64
 	MaxWatch     = 64
 )
 
@@ -98,7 +98,7 @@ var settings = []Setting{
 		set: func(c *Config, v []string) error { c.Checkpoint = v[0]; return nil }},
 	{Key: "watch", Help: "subnet whose weight commitments to keep with their proofs, like 18", List: true,
 		set: func(c *Config, v []string) (err error) { c.Watch, err = netuids(v); return err }},
-	{Key: "archive_mb", Help: "how much to keep of them, in MB, 1 to 128", Default: "16",
+	{Key: "archive_mb", Help: "how much to keep of them, in MB, 1 to 64", Default: "16",
 		set: func(c *Config, v []string) (err error) { c.ArchiveMB, err = between(v[0], 1, MaxArchiveMB); return err }},
 	{Key: "log_level", Help: "debug, info, warn or error", Default: "info",
 		set: func(c *Config, v []string) (err error) {

@@ -74,7 +74,7 @@ func TestMistakes(t *testing.T) {
 		{name: "root subnet", file: "watch = [0]\n", err: ErrValue, says: []string{"watch: ", `"0"`, "1 to 4095"}},
 		{name: "mechanism", file: "watch = [4096]\n", err: ErrValue, says: []string{`"4096"`}},
 		{name: "subnets in a row", flag: map[string][]string{"watch": {"1,,2"}}, err: ErrValue, says: []string{"flag --watch", `""`}},
-		{name: "archive", file: "archive_mb = 129\n", err: ErrValue, says: []string{`"129"`, "1 to 128"}},
+		{name: "archive", file: "archive_mb = 65\n", err: ErrValue, says: []string{`"65"`, "1 to 64"}},
 		{name: "not a list", file: "peers = \"" + peer + "\"\n", err: ErrValue, says: []string{"want a list"}},
 		{name: "peer", file: "peers = [\"host:30333\"]\n", err: ErrValue, says: []string{`"host:30333"`, "multiaddr"}},
 		{name: "no id", file: "peers = [\"/ip4/192.0.2.1/tcp/30333/p2p/\"]\n", err: ErrValue, says: []string{"multiaddr"}},

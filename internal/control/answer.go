@@ -19,7 +19,10 @@ const (
 	methodExport = "export"
 	methodCheck  = "check"
 	methodBackup = "backup"
-	methodProve  = "prove"
+
+	methodCommits = "commits"
+	methodWeights = "weights"
+	methodProve   = "prove"
 )
 
 // Schema is the version of the answers' JSON form: fields are added, never renamed.
@@ -37,6 +40,75 @@ type Answerer interface {
 	Check(ctx context.Context, readAll bool) (*Report, error)
 	// Backup writes a copy of the store, as storage.Restore reads it.
 	Backup(ctx context.Context, w io.Writer) error
+
+	Commits(ctx context.Context, q CommitsQuestion) (*Commits, error)
+	Weights(ctx context.Context, q WeightsQuestion) (*Weights, error)
+	// Prove makes a bundle. What it takes of the network shows as progress (WithProgress).
+	Prove(ctx context.Context, q ProveQuestion) (*Proven, error)
+}
+
+// A CommitsQuestion asks for the weight commitments of a mechanism of a subnet.
+type CommitsQuestion struct {
+	Netuid      uint16  `json:"netuid"`
+	Mecid       uint8   `json:"mecid"`
+	Hotkey      string  `json:"hotkey,omitempty"` // only this one's; SS58 or hex
+	UID         *uint16 `json:"uid,omitempty"`    // only this one's
+	Epochs      int     `json:"epochs,omitempty"` // how many reveals to look back at; 0: the usual, negative: none
+	AssumeRules uint32  `json:"assume_rules,omitempty"`
+}
+
+// Commits is what `commits --json` prints.
+type Commits struct {
+	lightclient.Commitments
+	Demo   bool `json:"demo"`
+	Joined bool `json:"joined_for_this_question"`
+}
+
+// A WeightsQuestion asks for rows of weights at the finalized head.
+type WeightsQuestion struct {
+	Netuid uint16  `json:"netuid"`
+	Mecid  uint8   `json:"mecid"`
+	UID    *uint16 `json:"uid,omitempty"` // nil: of all neurons
+	At     *uint32 `json:"at,omitempty"`  // nil: the finalized head
+}
+
+// Weights is what `weights --json` prints.
+type Weights struct {
+	lightclient.Weights
+	Demo   bool `json:"demo"`
+	Joined bool `json:"joined_for_this_question"`
+}
+
+// What a bundle can be made of.
+const (
+	ProveHeader     = "header"
+	ProveStorage    = "storage"
+	ProveCommitment = "commitment"
+	ProveWeights    = "weights"
+	ProveSubnet     = "subnet"
+)
+
+// A ProveQuestion asks for a bundle. Which fields count depends on What.
+type ProveQuestion struct {
+	What        string   `json:"what"`
+	At          *uint32  `json:"at,omitempty"`   // block; nil: the finalized head
+	Keys        []string `json:"keys,omitempty"` // of ProveStorage, in hex
+	Netuid      uint16   `json:"netuid,omitempty"`
+	Mecid       uint8    `json:"mecid,omitempty"`
+	UID         *uint16  `json:"uid,omitempty"`
+	Hotkey      string   `json:"hotkey,omitempty"`
+	Epoch       *uint64  `json:"epoch,omitempty"` // of ProveCommitment
+	Made        *uint32  `json:"made,omitempty"`  // the block that it was made in, of ProveCommitment
+	AssumeRules uint32   `json:"assume_rules,omitempty"`
+}
+
+// Proven is a bundle that was made.
+type Proven struct {
+	Schema  int    `json:"schema"`
+	Network string `json:"network"`
+	Demo    bool   `json:"demo"`
+	Joined  bool   `json:"joined_for_this_question"`
+	Bundle  []byte `json:"bundle"` // base64 in JSON
 }
 
 // Status is what `status --json` prints.
@@ -212,6 +284,21 @@ func (c *Client) Check(ctx context.Context, readAll bool) (*Report, error) {
 // the copy.
 func (c *Client) Backup(ctx context.Context, w io.Writer) error {
 	return c.Stream(ctx, methodBackup, nil, w)
+}
+
+// Commits asks the other process.
+func (c *Client) Commits(ctx context.Context, q CommitsQuestion) (*Commits, error) {
+	return call[Commits](ctx, c, methodCommits, q)
+}
+
+// Weights asks the other process.
+func (c *Client) Weights(ctx context.Context, q WeightsQuestion) (*Weights, error) {
+	return call[Weights](ctx, c, methodWeights, q)
+}
+
+// Prove asks the other process.
+func (c *Client) Prove(ctx context.Context, q ProveQuestion) (*Proven, error) {
+	return call[Proven](ctx, c, methodProve, q)
 }
 
 func call[T any](ctx context.Context, c *Client, method string, params any) (*T, error) {

@@ -63,6 +63,12 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 			return nil, err
 		}
 		return l.Check(ctx, p.ReadAll)
+	case methodCommits:
+		return answer(ctx, params, l.Commits)
+	case methodWeights:
+		return answer(ctx, params, l.Weights)
+	case methodProve:
+		return answer(ctx, params, l.Prove)
 	case methodBackup:
 		if l.Store == nil {
 			return nil, errNoStore
@@ -79,6 +85,19 @@ func decodeParams(params json.RawMessage, v any) error {
 		return Errorf(Usage, "%w: %w", ErrParams, err)
 	}
 	return nil
+}
+
+// answer decodes a question and puts it.
+func answer[Q, A any](ctx context.Context, params json.RawMessage, f func(context.Context, Q) (*A, error)) (any, error) {
+	var q Q
+	if err := decodeParams(params, &q); err != nil {
+		return nil, err
+	}
+	a, err := f(ctx, q)
+	if err != nil {
+		return nil, err
+	}
+	return a, nil
 }
 
 type backup struct {
