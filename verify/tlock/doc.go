@@ -27,9 +27,10 @@
 //
 // Parse decompresses U and checks its subgroup. Opening takes one pairing (one Miller loop and one
 // final exponentiation) and one multiplication of the generator of G2, which proves that the key is
-// the one that was sealed; it cannot be shared between ciphertexts, since each has its own U. An
-// Opener decompresses the signature once for a round, and multiplies the generator by way of a table,
-// so n reveals of one round take n pairings, and verifying the round's pulse two more. A reveal whose
+// the one that was sealed. Neither can be shared between ciphertexts, since each has its own U; what
+// an Opener shares is the decompressed signature, and a table that halves the multiplication. It is
+// worth its price from the second ciphertext on, of the same round or of another (With). So n reveals
+// take n pairings, and verifying the pulses of all their rounds together two more. A reveal whose
 // round is not out takes none. Seal takes one pairing, a hash to G1 and two multiplications.
 //
 // # Secrets

@@ -33,6 +33,17 @@ func NewOpener(sig drand.Signature) (*Opener, error) {
 	return o, nil
 }
 
+// With returns the opener of another round. It shares with o what does not depend on the round, which
+// is most of what NewOpener does.
+func (o *Opener) With(sig drand.Signature) (*Opener, error) {
+	other, err := newOpener(sig)
+	if err != nil {
+		return nil, err
+	}
+	other.generator = o.generator
+	return other, nil
+}
+
 func newOpener(sig drand.Signature) (*Opener, error) {
 	s, err := sig.Point()
 	if err != nil {

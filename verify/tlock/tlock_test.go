@@ -91,6 +91,13 @@ func TestVectors(t *testing.T) {
 			for _, open := range []func() ([]byte, error){
 				func() ([]byte, error) { return c.Open(drand.Signature(v.Signature)) },
 				func() ([]byte, error) { return opener(t, v.Signature).Open(c) },
+				func() ([]byte, error) {
+					o, err := opener(t, drand.HashToG1(7).BytesCompressed()).With(drand.Signature(v.Signature))
+					if err != nil {
+						return nil, err
+					}
+					return o.Open(c)
+				},
 				func() ([]byte, error) { // made by hand
 					return opener(t, v.Signature).Open(&Ciphertext{U: c.U, V: c.V, W: c.W, Body: c.Body, Nonce: c.Nonce})
 				},
@@ -314,6 +321,9 @@ func TestSignature(t *testing.T) {
 			t.Errorf("%s: %v", name, err)
 		}
 		if _, err := NewOpener(sig); !errors.Is(err, drand.ErrPoint) {
+			t.Errorf("%s: %v", name, err)
+		}
+		if _, err := opener(t, v.Signature).With(sig); !errors.Is(err, drand.ErrPoint) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
