@@ -107,7 +107,7 @@ type Commitment struct {
 	RevealAt *uint32  `json:"reveal_at"`
 	RevealBy *uint32  `json:"reveal_by,omitempty"`
 	ETA      *float64 `json:"eta_seconds,omitempty"` // from the time of Block to that of RevealAt
-	LostAt   *uint32  `json:"lost_at"`               // from this block on it could not be revealed
+	LostAt   *uint32  `json:"lost_at"`               // from this block on it could not be revealed; null if that is further back than was looked
 	// Reasons says why it was lost or, of a pending one, all that is in its way as things stand.
 	Reasons []ReasonStatus `json:"reasons"`
 
@@ -350,7 +350,7 @@ func (c *Commitments) sort() {
 		case c.LostAt != nil:
 			return *c.LostAt
 		}
-		return 0
+		return c.MadeAt
 	}
 	order := func(a, b *Commitment) int {
 		return cmp.Or(cmp.Compare(at(a), at(b)), cmp.Compare(a.MadeAt, b.MadeAt), cmp.Compare(a.Hotkey, b.Hotkey), cmp.Compare(a.Hash, b.Hash))
@@ -549,7 +549,10 @@ func (q *question) pending(v *view, out *Commitments) error {
 	for _, e := range list {
 		if e.ID.Kind == commit.Hash && e.facts.Window(e.hash, uint64(v.at.Header.Number)+1) == commit.Expired {
 			// It lies about until its hotkey commits again.
-			e.lost(q.since(v, e.ID.Epoch+v.hyper.RevealPeriodEpochs+1), commit.Expired)
+			e.lost(v.at.Header.Number, commit.Expired)
+			if e.LostAt = q.since(v, e.ID.Epoch+v.hyper.RevealPeriodEpochs+1); e.LostAt == nil {
+				e.Note = fmt.Sprintf("some blocks before #%d", v.at.Header.Number)
+			}
 			out.Past = append(out.Past, e.Commitment)
 			continue
 		}
@@ -559,15 +562,14 @@ func (q *question) pending(v *view, out *Commitments) error {
 	return nil
 }
 
-// since returns the first block of an epoch that has come, or the block of v if that cannot be seen.
-func (q *question) since(v *view, epoch uint64) uint32 {
-	number := v.at.Header.Number
+// since returns the first block of an epoch, nil if it is not that of v or its beginning cannot be seen.
+func (q *question) since(v *view, epoch uint64) *uint32 {
 	if v.epoch(q.netuid) == epoch {
 		if b, err := q.first(v, epoch); err == nil {
-			return b
+			return &b
 		}
 	}
-	return number
+	return nil
 }
 
 // foresee tells when a pending commitment will be revealed, and what is in its way.
@@ -595,11 +597,11 @@ func (q *question) foresee(v *view, e *queued) {
 			if t, ok := q.beacon.Time(e.lock.Round); ok {
 				look.PulseTime = t
 				// It comes by an extrinsic of a later block, and counts from the block after that.
-				if t > now {
-					at = max(at, number+(t-now+q.slot/1000-1)/max(q.slot/1000, 1)+2)
-				} else {
-					at = max(at, number+2)
+				wait := uint64(1)
+				if t < 1<<40 && 1000*t > v.now {
+					wait = max(wait, (1000*t-v.now+q.slot-1)/q.slot)
 				}
+				at = max(at, number+wait+1)
 			}
 		}
 		if o := q.open(e); o != nil {

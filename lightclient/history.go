@@ -391,8 +391,11 @@ func (q *question) hashFate(before, end, next *view, e *queued, out *Commitments
 		if next == nil {
 			return nil // its window is open, and it is listed as pending
 		}
-		if known(out.Past, e.ID) {
-			return nil // it still lies in the queue
+		if i := slices.IndexFunc(out.Past, func(c *Commitment) bool { return c.ID == e.ID }); i >= 0 {
+			// It still lies in the queue of the head; here is when its time passed.
+			at := next.at.Header.Number
+			out.Past[i].LostAt, out.Past[i].Note = &at, ""
+			return nil
 		}
 		e.ShownAt = end.at.Header.Number
 		e.lost(next.at.Header.Number, commit.Expired)
@@ -479,8 +482,4 @@ func (q *question) gone(at uint32, e *queued) (commit.Reason, error) {
 		return commit.Unknown, err
 	}
 	return commit.Gone(was, is, e.hash, window), nil
-}
-
-func known(list []*Commitment, id CommitID) bool {
-	return slices.ContainsFunc(list, func(c *Commitment) bool { return c.ID == id })
 }

@@ -404,12 +404,10 @@ func (c *Commitment) fateClaims(netuid uint16, mecid uint8) []bundle.Claim {
 			r.Reveal = &bundle.Reveal{UIDs: c.UIDs, Values: c.Values, Salt: c.Salt, VersionKey: *c.VersionKey}
 		}
 		return []bundle.Claim{r}
+	case c.State == Lost && id.Kind == commit.Hash && c.Why == commit.Expired:
+		return []bundle.Claim{bundle.LostClaim{CommitID: id, At: c.ShownAt, Why: c.Why}}
 	case c.State == Lost && c.LostAt != nil && *c.LostAt > id.Block:
-		at := *c.LostAt
-		if id.Kind == commit.Hash && c.Why == commit.Expired {
-			at = c.ShownAt
-		}
-		return []bundle.Claim{bundle.LostClaim{CommitID: id, At: at, Why: c.Why}}
+		return []bundle.Claim{bundle.LostClaim{CommitID: id, At: *c.LostAt, Why: c.Why}}
 	}
 	return nil
 }
