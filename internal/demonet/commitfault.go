@@ -98,7 +98,7 @@ func (f CommitFault) Ends(kind CommitKind, spec uint32) string {
 		word = commitFaults[f].endsRevealed
 	}
 	switch {
-	case f == WeightTooLarge && spec >= specNoMaximum:
+	case f == WeightTooLarge && spec >= specNoMaximum, f == NoMechanism && spec < specMechanisms:
 		return whyStored
 	case word == "":
 		return commitFaults[f].name

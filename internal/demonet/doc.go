@@ -12,8 +12,18 @@
 // every 512th block, at most 20 light requests at a time, a ban for who asks for the same bodies thrice.
 //
 // What is not: no runtime is executed. Each block writes what the real pallets would have written,
-// extrinsics are carried but not judged, and the keys are derived from the seed, so anybody who
-// knows that can sign for anybody. There is no discovery beyond the peers of the network itself.
+// extrinsics of others are carried but not judged, those of the network itself are not signed, and
+// the keys are derived from the seed, so anybody who knows that can sign for anybody. There is no
+// discovery beyond the peers of the network itself.
+//
+// Validators commit to weights every tempo, timelocked on subnet 1 (two mechanisms) and by hash on
+// subnet 3, and the chain lets them in, reveals and drops them by the rules of pallet-subtensor, in
+// the order of its checks and for the spec version asked for: the stateful epoch scheduler with one
+// epoch a block, or the older one. They are written here from that source, and use nothing of
+// package verify/commit, which is held against them in tests. A beacon of the network's own signs
+// the rounds that commits wait for, and loses every sixteenth. CommitFault is what may be wrong with
+// a commit, Network.Commits what became of each. Epochs go by and compute nothing: stakes, permits,
+// bonds and incentives stay as the genesis block has them.
 //
 // A network is deterministic: the same Config with the same Start gives the same blocks to the
 // byte. It never makes verification easier: there is no shortcut in any verifier for this network,

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"math"
-	"math/big"
 	"slices"
 
 	"github.com/taolight/taolight/verify"
@@ -60,76 +59,6 @@ const (
 	whyOvertaken     = "overtaken"
 	whyNoMechanism   = "no-mechanism"
 )
-
-// A timelocked is an entry of TimelockedWeightCommits.
-type timelocked struct {
-	who        verify.AccountID
-	block      uint64
-	ciphertext []byte
-	round      uint64
-}
-
-func (c timelocked) hash() verify.Hash { return verify.Blake2b256(c.ciphertext) }
-
-// A hashed is an entry of WeightCommits: since spec 423 epoch, block, 0; before it block and the
-// first and last block of the reveal.
-type hashed struct {
-	hash    verify.Hash
-	a, b, c uint64
-}
-
-func (p *pallet) timelockedQueue(key []byte) []timelocked {
-	b, _ := p.t.Get(key)
-	if len(b) == 0 {
-		return nil
-	}
-	r := scale.NewReader(b)
-	out := make([]timelocked, r.Count(49, math.MaxInt32))
-	for i := range out {
-		r.Copy(out[i].who[:])
-		out[i].block = r.U64()
-		out[i].ciphertext = r.Blob(-1)
-		out[i].round = r.U64()
-	}
-	return out
-}
-
-func (p *pallet) putTimelocked(key []byte, queue []timelocked) {
-	b := scale.AppendCompact(nil, uint64(len(queue)))
-	for _, c := range queue {
-		b = scale.AppendU64(append(b, c.who[:]...), c.block)
-		b = scale.AppendU64(scale.AppendBlob(b, c.ciphertext), c.round)
-	}
-	p.put(key, b)
-}
-
-func (p *pallet) hashedQueue(key []byte) []hashed {
-	b, _ := p.t.Get(key)
-	if len(b) == 0 {
-		return nil
-	}
-	r := scale.NewReader(b)
-	out := make([]hashed, r.Count(56, math.MaxInt32))
-	for i := range out {
-		r.Copy(out[i].hash[:])
-		out[i].a, out[i].b, out[i].c = r.U64(), r.U64(), r.U64()
-	}
-	return out
-}
-
-// putHashed stores a queue; an empty one is no entry (OptionQuery).
-func (p *pallet) putHashed(key []byte, queue []hashed) {
-	if len(queue) == 0 {
-		p.remove(key)
-		return
-	}
-	b := scale.AppendCompact(nil, uint64(len(queue)))
-	for _, c := range queue {
-		b = append(b, c.hash[:]...)
-		b = scale.AppendU64(scale.AppendU64(scale.AppendU64(b, c.a), c.b), c.c)
-	}
-	p.put(key, b)
-}
 
 // admit is what both kinds of commit are let in by, in the order of internal_commit_weights and
 // internal_commit_timelocked_weights (subnets/weights.rs); version is nil for hash commits.
@@ -319,7 +248,11 @@ func (p *pallet) revealTimelocked(netuid uint16) {
 		for _, key := range p.t.Keys(prefix, nil, 0) {
 			if binary.LittleEndian.Uint64(key[len(key)-8:]) < target {
 				for _, c := range p.timelockedQueue(key) {
-					p.lost(TimelockedCommit, netuid, mecid, c.who, c.hash(), whyPulseMissing)
+					why := whyPulseMissing
+					if p.has(pulseKey(c.round)) {
+						why = whyExpired // the pulse came in the block before: nobody looked again
+					}
+					p.lost(TimelockedCommit, netuid, mecid, c.who, c.hash(), why)
 					p.gone(TimelockedCommit, netuid, mecid, c.who, c.hash())
 				}
 				p.remove(key)
@@ -532,59 +465,4 @@ func limited(values []uint16, limit uint64) bool {
 		sum, top = sum+uint64(v), max(top, uint64(v))
 	}
 	return sum == 0 || top<<32/sum <= limit<<32/math.MaxUint16
-}
-
-// staked is check_weights_min_stake but for the owner, with whole numbers of any size in place of
-// the pallet's fixed-point types: U96F32 is n/2^32, rounded down after each step, I64F64 is n/2^64.
-func (p *pallet) staked(netuid uint16, who verify.AccountID) bool {
-	shift := func(v *big.Int, n uint) *big.Int { return new(big.Int).Lsh(v, n) }
-	all := new(big.Int).SetUint64(math.MaxUint64)
-	part := func(v uint64) *big.Int { // v of 2^64-1 as U96F32
-		return new(big.Int).Div(shift(new(big.Int).SetUint64(v), 32), all)
-	}
-	stake := func(who verify.AccountID, netuid uint16) *big.Int {
-		return shift(new(big.Int).SetUint64(p.number(ofHotkey("TotalHotkeyAlpha", who, netuid), 0)), 32)
-	}
-	// get_inherited_for_hotkey_on_subnet, and get_tao_inherited… with the stake on the root: the
-	// relatives are those of this subnet in both.
-	inherited := func(of uint16) *big.Int {
-		own, children := stake(who, of), new(big.Int)
-		for _, c := range p.relatives("ChildKeys", who, netuid) {
-			x := new(big.Int).Mul(own, part(c.proportion))
-			children.Add(children, x.Rsh(x, 32))
-		}
-		if own.Sub(own, children); own.Sign() < 0 {
-			own.SetUint64(0)
-		}
-		for _, c := range p.relatives("ParentKeys", who, netuid) {
-			x := new(big.Int).Mul(stake(c.who, of), part(c.proportion))
-			own.Add(own, x.Rsh(x, 32))
-		}
-		return own.Rsh(own, 32)
-	}
-	weight := shift(part(p.number(value("TaoWeight"), 971_718_665_099_567_868)), 32)
-	root := inherited(0)
-	total := shift(inherited(netuid), 64)
-	total.Add(total, root.Mul(root, weight)) // ·2^64 by weight: (root·2^64 · weight) >> 64
-	threshold := shift(new(big.Int).SetUint64(p.number(value("StakeThreshold"), 0)), 64)
-	return total.Cmp(threshold) >= 0
-}
-
-type relative struct {
-	proportion uint64
-	who        verify.AccountID
-}
-
-func (p *pallet) relatives(name string, who verify.AccountID, netuid uint16) []relative {
-	b, ok := p.t.Get(ofHotkey(name, who, netuid))
-	if !ok {
-		return nil
-	}
-	r := scale.NewReader(b)
-	out := make([]relative, r.Count(40, math.MaxInt32))
-	for i := range out {
-		out[i].proportion = r.U64()
-		r.Copy(out[i].who[:])
-	}
-	return out
 }
