@@ -7,8 +7,6 @@ import (
 
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/drand"
-	"github.com/taolight/taolight/verify/rules"
-	"github.com/taolight/taolight/verify/scale"
 	"github.com/taolight/taolight/verify/subtensor"
 )
 
@@ -282,6 +280,43 @@ func TestMaxWeight(t *testing.T) {
 	}
 }
 
+// Thirds meet their limit exactly.
+func TestMaxWeightMet(t *testing.T) {
+	for limit, want := range map[uint16]Reason{21844: WeightTooLarge, 21845: Stored} {
+		w := newWorld()
+		w.spec, w.maxWeight = 326, limit
+		f, err := ReadFacts(w.facts(t), w.netuid, w.mecid, w.hotkey, w.rules(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, why := f.Judge(w.block, []uint16{0, 1, 2}, []uint16{9, 9, 9}, 5); why != want {
+			t.Errorf("limit %d: %v", limit, why)
+		}
+	}
+}
+
+// Who has no uid has not that of uid 0 either.
+func TestNoUID(t *testing.T) {
+	w := newWorld()
+	w.registered, w.permits, w.updates, w.commitReveal = false, []bool{true}, []uint64{999}, false
+	f, err := ReadFacts(w.facts(t), w.netuid, w.mecid, w.hotkey, w.rules(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if f.Permit || f.LastUpdate != 0 {
+		t.Errorf("%+v", f)
+	}
+	f.LastUpdate = 999
+	if got := f.faults(w.block, []uint16{0}, []uint16{1}, 5); !slices.Equal(got, []Reason{NotRegistered, TooFewWeights}) {
+		t.Errorf("%v", got)
+	}
+	// A uid that the subnet has no longer is asked for in vain.
+	f.Registered, f.UID, f.Size, f.LastUpdate = true, 3, 3, 0
+	if got := f.faults(w.block, []uint16{0, 1}, []uint16{1, 1}, 5); !slices.Equal(got, []Reason{RateLimited, NoPermit}) {
+		t.Errorf("%v", got)
+	}
+}
+
 // Several commitments of one hotkey in one queue.
 func TestQueue(t *testing.T) {
 	first := newWorld()
@@ -408,6 +443,10 @@ func TestBeacon(t *testing.T) {
 	}
 	w = newWorld()
 	s, c := w.build(t)
+	s[string(subtensor.KeyPulse(1000))] = drand.Stored{Round: 5, Signature: round1000[:]}.Append(nil)
+	if f, err := ReadFate(s, 7, 1, 41, c.Hash(), alice, 1000, quicknet, w.rules(t)); err != nil || f.Why != Stored {
+		t.Errorf("the round inside the value, which the chain does not read: %+v, %v", f, err)
+	}
 	s[string(subtensor.KeyPulse(1000))] = []byte{1, 2}
 	if _, err := ReadFate(s, 7, 1, 41, c.Hash(), alice, 1000, quicknet, w.rules(t)); !errors.Is(err, drand.ErrStored) {
 		t.Errorf("no pulse at all: %v", err)
@@ -453,108 +492,4 @@ func TestFetched(t *testing.T) {
 			t.Errorf("%s: %d rounds for %d keys, want %d for %d", tt.name, rounds-1, len(s.asked), tt.rounds, tt.keys)
 		}
 	}
-}
-
-// Every reason has a word and a sentence of its own, and the numbers stand in bundles.
-func TestReasons(t *testing.T) {
-	numbers := []Reason{Unknown, Stored, PulseMissing, PulseBad, CiphertextBad, Undecryptable, PayloadBad, WrongHotkey, RootSubnet, NoMechanism,
-		LengthsDiffer, TooManyUIDs, NotRegistered, StakeTooLow, VersionKeyOld, RateLimited, NoPermit, DuplicateUID, UnknownUID, TooFewWeights,
-		WeightTooLarge, Superseded, Expired, Overtaken, TooEarly, RevealsOff}
-	if len(numbers) != len(reasons) {
-		t.Fatalf("%d reasons, %d in the list", len(reasons), len(numbers))
-	}
-	seen := map[string]bool{}
-	for i, r := range numbers {
-		if int(r) != i {
-			t.Errorf("%v has number %d, not %d", r, r, i)
-		}
-		if seen[r.String()] || seen[r.Says()] || r.String() == "" || r.Says() == "" {
-			t.Errorf("%d: %q, %q", i, r, r.Says())
-		}
-		seen[r.String()], seen[r.Says()] = true, true
-		if got, ok := ParseReason(r.String()); !ok || got != r {
-			t.Errorf("%v reads as %v", r, got)
-		}
-	}
-	if _, ok := ParseReason("Stored"); ok || Reason(200).String() != "unknown" || Reason(200).Says() == "" {
-		t.Error("what is no reason")
-	}
-	for k, want := range map[Kind]string{Hash: "hash", Timelocked: "timelocked", 7: "unknown"} {
-		if k.String() != want {
-			t.Errorf("kind %d: %v", k, k)
-		}
-	}
-}
-
-func FuzzJudge(f *testing.F) {
-	f.Add(uint64(1000), uint16(7), uint8(1), uint16(8), uint16(3), uint8(0xff), uint64(5), []byte{0, 0, 2, 0, 7, 0}, []byte{10, 0, 0, 0, 20, 0})
-	f.Add(uint64(0), uint16(0), uint8(0), uint16(0), uint16(0), uint8(0), uint64(0), []byte{}, []byte{})
-	f.Fuzz(func(t *testing.T, block uint64, netuid uint16, mecid uint8, size, uid uint16, flags uint8, key uint64, a, b []byte) {
-		list := func(p []byte) []uint16 {
-			var out []uint16
-			for ; len(p) > 1; p = p[2:] {
-				out = append(out, uint16(p[0])|uint16(p[1])<<8)
-			}
-			return out
-		}
-		r, _ := rules.For(306 + uint32(key%120))
-		facts := Facts{Rules: r, Netuid: netuid, Mecid: mecid, Exists: flags&1 != 0, Mechanisms: 2, Size: size, Registered: flags&2 != 0, UID: uid,
-			Owner: flags&4 != 0, Permit: flags&8 != 0, CommitReveal: flags&16 != 0, RateLimit: uint64(flags), LastUpdate: key, VersionKey: key / 2,
-			MinWeights: uint16(flags), MaxWeight: uint16(key)}
-		if flags&32 != 0 {
-			facts.StakeThreshold = key
-		}
-		uids, values := list(a), list(b)
-		row, why := facts.Judge(block, uids, values, key)
-		if (why == Stored) != (row != nil) || why == Unknown {
-			t.Fatalf("%v, %v", row, why)
-		}
-		if why == Stored {
-			var largest uint16
-			for i, w := range row {
-				if w.UID != uids[i] || w.Value < values[i] {
-					t.Fatalf("%v of %v %v", row, uids, values)
-				}
-				largest = max(largest, w.Value)
-			}
-			if len(row) != len(uids) || len(values) != 0 && slices.Max(values) != 0 && largest != 65535 {
-				t.Fatalf("%v of %v %v", row, uids, values)
-			}
-		}
-		for _, why := range PreviewHash(&facts, subtensor.HashCommit{Epoch: key, Block: key}, Outlook{Block: block}) {
-			if why <= Stored {
-				t.Fatalf("%v is no reason", why)
-			}
-		}
-	})
-}
-
-// Whatever stands in the state, there is an answer or an error.
-func FuzzReadFate(f *testing.F) {
-	w := newWorld()
-	s, c := w.build(f)
-	queue := s[string(subtensor.KeyTimelockedWeightCommits(4103, 41))]
-	f.Add(queue, s[string(subtensor.KeyPulse(1000))], s[string(subtensor.KeyUids(7, alice))], s[string(subtensor.KeySubnet("ValidatorPermit", 7))], uint64(1000))
-	f.Add(scale.AppendBlob(nil, nil), []byte{}, []byte{1}, []byte{4, 2}, uint64(0))
-	f.Fuzz(func(t *testing.T, queue, pulse, uid, permits []byte, block uint64) {
-		s, _ := w.build(t)
-		s[string(subtensor.KeyTimelockedWeightCommits(4103, 41))] = queue
-		s[string(subtensor.KeyPulse(1000))] = pulse
-		s[string(subtensor.KeyUids(7, alice))] = uid
-		s[string(subtensor.KeySubnet("ValidatorPermit", 7))] = permits
-		hash := c.Hash()
-		if list, err := subtensor.DecodeTimelockedCommits(queue); err == nil && len(list) > 0 {
-			hash = list[0].Hash()
-			if len(list) > 2 {
-				return // each is a pairing
-			}
-		}
-		fate, err := ReadFate(s, 7, 1, 41, hash, alice, block, nil, w.rules(t))
-		if (fate == nil) == (err == nil) {
-			t.Fatalf("%+v, %v", fate, err)
-		}
-		if fate != nil && (fate.Why == Unknown || (fate.Why == Stored) != (fate.Row != nil)) {
-			t.Fatalf("%+v", fate)
-		}
-	})
 }
