@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -111,6 +112,9 @@ func (a *app) verifyBundles(j *judge, files []string) error {
 			unread = true
 			continue
 		}
+		if len(b) > 0 && (b[0] == '{' || b[0] == '[') {
+			return usage("verify: %s is JSON and no bundle: --kind is missing", fileName(name)).WithHint("it is one of %s", strings.Join(kindNames(), ", "))
+		}
 		x, r := j.judge(b)
 		worst = fact.Worse(worst, r.Outcome)
 		if a.json {
@@ -134,9 +138,6 @@ func (a *app) verifyBundles(j *judge, files []string) error {
 			fmt.Fprintf(a.stdout, "  %s\n", text)
 		}
 		fmt.Fprintf(a.stdout, "verdict: %s\n", r.Verdict())
-		if x == nil && len(b) > 0 && (b[0] == '{' || b[0] == '[') {
-			a.warn("%s looks like JSON: facts are judged with --kind", fileName(name))
-		}
 	}
 	switch {
 	case worst == fact.Failed:
@@ -179,6 +180,14 @@ func (a *app) printReportJSON(name string, size int, x *bundle.Bundle, r *bundle
 	}
 	_, err = fmt.Fprintf(a.stdout, "%s,%s\n", own[:len(own)-1], rest[1:])
 	return err
+}
+
+func kindNames() []string {
+	var names []string
+	for _, k := range fact.Kinds() {
+		names = append(names, k.Name)
+	}
+	return names
 }
 
 func fileName(name string) string {

@@ -15,12 +15,8 @@ import (
 func (a *app) verifyCommand() *cobra.Command {
 	var kind, network string
 	var j judge
-	var names, inputs strings.Builder
-	for i, k := range fact.Kinds() {
-		if i > 0 {
-			names.WriteString(", ")
-		}
-		names.WriteString(k.Name)
+	var inputs strings.Builder
+	for _, k := range fact.Kinds() {
 		fmt.Fprintf(&inputs, "\n  %s\n%s", k.Name, wrap(k.Input, "      "))
 	}
 	cmd := &cobra.Command{
@@ -73,7 +69,7 @@ a file cannot be read.`,
 			return a.verify(kind, network, args)
 		}),
 	}
-	cmd.Flags().StringVar(&kind, "kind", "", "judge facts of a kind: "+names.String())
+	cmd.Flags().StringVar(&kind, "kind", "", "judge facts of a kind: "+strings.Join(kindNames(), ", "))
 	cmd.Flags().StringVar(&network, "network", "", "network of facts that name none (default finney)")
 	j.register(cmd)
 	a.jsonFlag(cmd)
