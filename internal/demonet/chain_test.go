@@ -119,9 +119,9 @@ func TestBlocksVerify(t *testing.T) {
 	for name, cfg := range map[string]Config{
 		"default":         {},
 		"archive":         {History: 700, SetChangeEvery: 50, Archive: true, Quiet: true},
-		"first change":    {SetChangeEvery: 9, FirstSetChange: 4},
-		"one authority":   {Authorities: 1, History: 60},
-		"20 authorities":  {Authorities: 20, History: 30},
+		"first change":    {SetChangeEvery: 9, FirstSetChange: 4, Quiet: true},
+		"one authority":   {Authorities: 1, History: 60, Quiet: true},
+		"20 authorities":  {Authorities: 20, History: 30, Quiet: true},
 		"no set changes":  {SetChangeEvery: -1, History: 600, Quiet: true},
 		"runtime's slots": {RuntimeCode: []byte("a runtime"), BlockTime: 100 * time.Millisecond},
 		"late finality":   {FinalityLag: 7, History: 40},
@@ -151,15 +151,15 @@ func TestBlockHashRing(t *testing.T) {
 }
 
 func TestDeterministic(t *testing.T) {
-	a := quiet(t, Config{Seed: "x", History: 40})
-	if b := quiet(t, Config{Seed: "x", History: 40}); a.best().hash != b.best().hash {
+	a := quiet(t, Config{Seed: "x", History: 40, Quiet: true})
+	if b := quiet(t, Config{Seed: "x", History: 40, Quiet: true}); a.best().hash != b.best().hash {
 		t.Error("the same configuration gives another chain")
 	}
-	if b := quiet(t, Config{Seed: "y", History: 40}); a.canon[0].hash == b.canon[0].hash {
+	if b := quiet(t, Config{Seed: "y", History: 40, Quiet: true}); a.canon[0].hash == b.canon[0].hash {
 		t.Error("another seed gives the same genesis")
 	}
 	later := func() time.Time { return start.Add(time.Minute) }
-	if b := quiet(t, Config{Seed: "x", History: 40, Clock: later}); a.canon[0].hash == b.canon[0].hash {
+	if b := quiet(t, Config{Seed: "x", History: 40, Clock: later, Quiet: true}); a.canon[0].hash == b.canon[0].hash {
 		t.Error("another start gives the same genesis")
 	}
 }
@@ -229,7 +229,7 @@ func TestForks(t *testing.T) {
 }
 
 func TestFinalityStall(t *testing.T) {
-	c := quiet(t, Config{SetChangeEvery: 10, History: 25})
+	c := quiet(t, Config{SetChangeEvery: 10, History: 25, Quiet: true})
 	final := c.final
 	c.lag = -1
 	for range 40 {
@@ -359,7 +359,7 @@ func TestConflictIsEvidence(t *testing.T) {
 }
 
 func TestReadProofs(t *testing.T) {
-	c := quiet(t, Config{RuntimeCode: bytes.Repeat([]byte("wasm"), 10_000)})
+	c := quiet(t, Config{Quiet: true, RuntimeCode: bytes.Repeat([]byte("wasm"), 10_000)})
 	state, root := c.best().state, c.best().header.StateRoot
 	absent := append(verify.StorageKey("System", "Account"), 1, 2, 3)
 	for name, keys := range map[string][][]byte{

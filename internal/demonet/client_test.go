@@ -35,8 +35,11 @@ type light struct {
 	handshake []byte // ours
 }
 
+// network makes a network whose validators do nothing: what they do is in the blocks, whoever serves
+// them.
 func network(t *testing.T, cfg Config) *Network {
 	t.Helper()
+	cfg.Quiet = true
 	if cfg.Slack == 0 && cfg.RuntimeCode == nil {
 		cfg.Slack = 4096
 	}

@@ -124,7 +124,9 @@ func TestCommitFates(t *testing.T) {
 				}
 				seen[ended{r.Fault, r.Kind}]++
 				mechanisms[r.Mecid] = true
-				second(t, c, &r, set, v, name)
+				if r.Fault != NoCommitFault || r.Epoch%4 == 0 {
+					second(t, c, &r, set, v, name)
+				}
 			}
 			for _, f := range faults {
 				for _, kind := range []CommitKind{HashCommit, TimelockedCommit} {
