@@ -18,5 +18,12 @@
 //	grandpa     justifications, commits, warp fragments and conflicting finality
 //	trie        storage proofs and roots, state versions 0 and 1
 //	checkpoint  trust roots and what is carried forward from them
+//	rules       which rules a runtime has, by its spec_version
+//	subtensor   the storage of the subnets, and typed reads of it
+//	yuma        the fixed-point numbers, stake, permits and schedules of an epoch
+//	drand       pulses of the beacon that opens commitments
+//	tlock       the timelock ciphertexts in which weights are committed
+//	commit      weight commitments: what they hold and what becomes of them
+//	bundle      facts with all that proves them, as a portable file
 //	fact        single facts as JSON, as `taolight verify --kind` takes them
 package verify

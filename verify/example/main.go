@@ -1,16 +1,19 @@
-// Example checks facts about the Bittensor chain from a file, offline: a header's seal, a GRANDPA
-// justification, a warp proof, a storage proof, a block's extrinsics.
+// Example checks bundles and single facts about the Bittensor chain from files, offline.
 //
+//	example bundle ROOT FILE…
 //	example KIND FILE…
 //
-// KIND is header, justification, warp, proof or extrinsics; a FILE holds a JSON object, a list or
-// JSON lines with the fields of package fact (the captures in verify/fact/testdata are such files):
+// ROOT is the checkpoint or chain spec file that bundles are judged from, or - for the one that is
+// compiled in for their network. KIND is a kind of fact, as header, justification, proof or timelock;
+// a FILE then holds a JSON object, a list or JSON lines with the fields of package fact (the captures
+// in verify/fact/testdata are such files):
 //
 //	go run ./verify/example proof verify/fact/testdata/finney-8867448-aura-readproof.json
 //	go run ./verify/example justification verify/fact/testdata/testnet-5534451-grandpa-justification.json
 //
-// It prints a line for each fact and ends with 0 if all are proven, 3 if one failed, 7 if one is
-// not decided by what the file holds, 2 if it was called wrongly and 1 if a file cannot be read.
+// It prints a line for each step, claim or fact and ends with 0 if all are proven, 3 if one failed, 7
+// if one is not decided by what the file holds, 2 if it was called wrongly and 1 if a file cannot be
+// read.
 //
 // It is here to show how little a program needs that only verifies: it links package verify and
 // nothing else of taolight, no network, no store, and stays under 4 MB.
@@ -20,6 +23,8 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/taolight/taolight/verify/bundle"
+	"github.com/taolight/taolight/verify/checkpoint"
 	"github.com/taolight/taolight/verify/fact"
 )
 
@@ -27,20 +32,34 @@ func main() { os.Exit(run(os.Args[1:])) }
 
 func run(args []string) int {
 	if len(args) < 2 {
-		fmt.Fprintln(os.Stderr, "usage: example KIND FILE…")
+		fmt.Fprintln(os.Stderr, "usage: example bundle ROOT FILE… | example KIND FILE…")
 		for _, k := range fact.Kinds() {
 			fmt.Fprintf(os.Stderr, "  %-14s %s\n", k.Name, k.Input)
 		}
 		return 2
 	}
-	kind := args[0]
-	if err := fact.CheckKind(kind); err != nil {
+	kind, files := args[0], args[1:]
+	judge := func(b []byte) (fact.Outcome, error) { return facts(kind, b) }
+	if kind == "bundle" {
+		root, err := readRoot(args[1])
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "example:", err)
+			return 2
+		}
+		files, judge = args[2:], func(b []byte) (fact.Outcome, error) { return proofs(root, b) }
+	} else if err := fact.CheckKind(kind); err != nil {
 		fmt.Fprintln(os.Stderr, "example:", err)
 		return 2
 	}
 	worst := fact.OK
-	for _, name := range args[1:] {
-		outcome, err := check(kind, name)
+	for _, name := range files {
+		b, err := read(name, fact.MaxInput)
+		outcome := fact.Undecided
+		if err == nil {
+			if outcome, err = judge(b); err != nil {
+				err = fmt.Errorf("%s: %w", name, err)
+			}
+		}
 		if err != nil {
 			fmt.Fprintln(os.Stderr, "example:", err)
 			return 1
@@ -50,28 +69,56 @@ func run(args []string) int {
 	return worst.ExitCode()
 }
 
-// check prints a verdict for each fact in a file and returns the worst.
-func check(kind, name string) (fact.Outcome, error) {
+// read reads a file of at most limit bytes.
+func read(name string, limit int64) ([]byte, error) {
 	info, err := os.Stat(name)
 	if err != nil {
-		return fact.Undecided, err
+		return nil, err
 	}
-	if info.Size() > fact.MaxInput {
-		return fact.Undecided, fmt.Errorf("%s: %d bytes, at most %d allowed", name, info.Size(), fact.MaxInput)
+	if info.Size() > limit {
+		return nil, fmt.Errorf("%s: %d bytes, at most %d allowed", name, info.Size(), limit)
 	}
-	b, err := os.ReadFile(name)
+	return os.ReadFile(name)
+}
+
+// facts prints a verdict for each fact and returns the worst.
+func facts(kind string, b []byte) (fact.Outcome, error) {
+	list, err := fact.Split(b)
 	if err != nil {
 		return fact.Undecided, err
-	}
-	facts, err := fact.Split(b)
-	if err != nil {
-		return fact.Undecided, fmt.Errorf("%s: %w", name, err)
 	}
 	worst := fact.OK
-	for _, f := range facts {
+	for _, f := range list {
 		v := fact.Check(kind, f, fact.Options{})
 		fmt.Println(v)
 		worst = fact.Worse(worst, v.Outcome)
 	}
 	return worst, nil
+}
+
+// readRoot reads what bundles are judged from; nil is what is compiled in.
+func readRoot(name string) (*checkpoint.Checkpoint, error) {
+	if name == "-" {
+		return nil, nil
+	}
+	b, err := read(name, checkpoint.MaxSize)
+	if err != nil {
+		return nil, err
+	}
+	return checkpoint.Parse(b)
+}
+
+// proofs prints the verdict on a bundle.
+func proofs(root *checkpoint.Checkpoint, b []byte) (fact.Outcome, error) {
+	x, err := bundle.Decode(b)
+	if err != nil {
+		fmt.Println(err)
+		return fact.Failed, nil
+	}
+	if n, err := checkpoint.ByGenesis(x.Genesis); root == nil && err == nil {
+		root = n.Checkpoint
+	}
+	report := x.Verify(bundle.Options{Checkpoint: root})
+	fmt.Print(report)
+	return report.Outcome, nil
 }
