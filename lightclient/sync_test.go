@@ -213,6 +213,7 @@ func demo(t *testing.T, cfg demonet.Config) *demonet.Network {
 	if cfg.BlockTime == 0 {
 		cfg.BlockTime = 2 * time.Second
 	}
+	cfg.Quiet = true // what validators commit is not what these tests are about, and makes blocks slow
 	net, err := demonet.New(cfg)
 	if err != nil {
 		t.Fatal(err)

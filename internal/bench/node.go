@@ -50,7 +50,7 @@ func node() ([]row, error) {
 
 // coldStart: 10,000 blocks and 40 set changes behind the head.
 func coldStart(bin, dir string) ([]row, error) {
-	net, err := demonet.New(demonet.Config{History: 10_000, SetChangeEvery: 249, Authorities: 20, Peers: 3})
+	net, err := demonet.New(demonet.Config{History: 10_000, SetChangeEvery: 249, Authorities: 20, Peers: 3, Quiet: true})
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +126,7 @@ func writes(bin, dir string) ([]row, error) {
 	if _, err := exec.LookPath("strace"); err != nil {
 		return []row{{"written over 1,000 blocks", "", "skipped: needs strace to count from outside", true}}, nil
 	}
-	net, err := demonet.New(demonet.Config{Peers: 3, Authorities: 20, History: 10, SetChangeEvery: -1, BlockTime: 20 * time.Millisecond})
+	net, err := demonet.New(demonet.Config{Peers: 3, Authorities: 20, History: 10, SetChangeEvery: -1, BlockTime: 20 * time.Millisecond, Quiet: true})
 	if err != nil {
 		return nil, err
 	}
