@@ -16,7 +16,8 @@ type Options struct {
 	// Checkpoint is the trust root. Without one, nothing about blocks can be decided.
 	Checkpoint *checkpoint.Checkpoint
 	// Beacon is whose pulses count. The zero value is that of the checkpoint's network: quicknet, unless
-	// the checkpoint names another.
+	// the checkpoint names another. Without either, it is quicknet for a network that is compiled in,
+	// and not known for others.
 	Beacon drand.Beacon
 	// AssumeRules is the spec_version whose rules are taken where those of the chain are unknown, and
 	// each line that rests on them says so. 0: none are.
@@ -398,6 +399,16 @@ func (r *run) unneeded() error {
 func (x *Bundle) checkPulses(r *run, b drand.Beacon, l *Line) error {
 	l.add("pulses", uint64(len(x.Pulses)))
 	l.Text = "no pulses"
+	if len(x.Pulses) > 0 {
+		l.Text = count(len(x.Pulses), "pulse")
+	}
+	if b == (drand.Beacon{}) && len(x.Pulses) > 0 {
+		if _, err := checkpoint.ByGenesis(x.Genesis); err != nil {
+			// A network with a beacon of its own says so in its checkpoint.
+			r.badPulses = fmt.Errorf("%w: whose pulses count on network %s is for its checkpoint to say", ErrCheckpoint, x.Genesis.Short())
+			return lack("pulses", r.badPulses)
+		}
+	}
 	if err := r.setBeacon(b); err != nil {
 		r.badPulses = err
 		return fail("pulses", err)
