@@ -264,6 +264,15 @@ func stateVectors(c *corpus, add addFunc) {
 	other = hashed
 	other.Block--
 	claim("made-block", "made      "+words(other)+", pending after #102: "+none(102), "The queue has the entry, made in 102, not in 101.", c.untrue(100, 116, MadeClaim{other, 102}))
+	other = id
+	other.Hotkey = hotkey(3)
+	claim("made-hotkey", "made      "+words(other)+", pending after #102: "+none(102), "The queue, which all hotkeys share, has the entry, of another hotkey.", c.untrue(100, 116, MadeClaim{other, 102}))
+	other = id
+	other.Block--
+	claim("made-timelocked-block", "made      "+words(other)+", pending after #102: "+none(102), "The queue has the entry, made in 102, not in 101.", c.untrue(100, 116, MadeClaim{other, 102}))
+	other = id
+	other.Hash[31] ^= 1
+	claim("made-timelocked", "made      "+words(other)+", pending after #102: "+none(102), "The queue has no ciphertext of this hash.", c.untrue(100, 116, MadeClaim{other, 102}))
 	claim("made-gone", "made      "+words(id)+", pending after #113: "+none(113), "It was in the queue until 111.", c.untrue(100, 116, MadeClaim{id, 113}))
 	claim("revealed-row", "revealed  "+words(twice)+", revealed in #112: weights: not so: the weights of uid 3 after block #112 are not those committed: 0 weights there, 2 weights committed", "It opens, and the chain dropped it: the row is not there.", c.untrue(100, 116, RevealedClaim{twice, 112, nil}))
 	claim("revealed-opened", "revealed  "+words(foreign)+", revealed in #112: opened: not so: wrong-hotkey: the payload was made for another hotkey than the one that committed it", "Its payload is not its hotkey's.", c.untrue(100, 116, RevealedClaim{foreign, 112, nil}))
