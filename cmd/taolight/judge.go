@@ -80,16 +80,6 @@ func (j *judge) options(genesis verify.Hash) bundle.Options {
 	return o
 }
 
-// judge returns the verdict on what a file holds, and the bundle if it is one.
-func (j *judge) judge(b []byte) (*bundle.Bundle, *bundle.Report) {
-	x, err := bundle.Decode(b)
-	if err != nil {
-		l := bundle.Line{Step: "form", Outcome: fact.Failed, Reason: printable(err.Error()), Err: err}
-		return nil, &bundle.Report{Lines: []bundle.Line{l}, Outcome: fact.Failed}
-	}
-	return x, x.Verify(j.options(x.Genesis))
-}
-
 // networkOf names the network of a bundle, as far as its genesis is known.
 func (j *judge) networkOf(x *bundle.Bundle) string {
 	if n, err := checkpoint.ByGenesis(x.Genesis); err == nil {
@@ -115,7 +105,7 @@ func (a *app) verifyBundles(j *judge, files []string) error {
 		if len(b) > 0 && (b[0] == '{' || b[0] == '[') {
 			return usage("verify: %s is JSON and no bundle: --kind is missing", fileName(name)).WithHint("it is one of %s", strings.Join(kindNames(), ", "))
 		}
-		x, r := j.judge(b)
+		x, r := bundle.Judge(b, j.options)
 		worst = fact.Worse(worst, r.Outcome)
 		if a.json {
 			if err := a.printReportJSON(name, len(b), x, r); err != nil {

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/checkpoint"
 	"github.com/taolight/taolight/verify/fact"
 )
@@ -99,16 +100,14 @@ func (v *vector) judge(t *testing.T) *Report {
 			t.Fatal(err)
 		}
 	}
-	x, err := Decode(v.payload)
-	if err != nil {
-		l := Line{Step: "form", Text: "the bundle has the one form it may have"}
-		l.conclude(fail("form", err))
-		return &Report{Lines: []Line{l}, Outcome: l.Outcome}
+	x, r := Judge(v.payload, func(verify.Hash) Options { return o })
+	if x == nil {
+		return r
 	}
 	if b := x.Encode(); !bytes.Equal(b, v.payload) {
 		t.Errorf("decodes, and encodes to something else: %d bytes, %d before", len(b), len(v.payload))
 	}
-	return x.Verify(o)
+	return r
 }
 
 // TestCorpus judges the files as they are.

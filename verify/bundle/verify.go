@@ -24,6 +24,23 @@ type Options struct {
 	AssumeRules uint32
 }
 
+// Judge decodes a bundle that takes the whole of b and judges it. Bytes that are not in the form of one give
+// a report of a single line, "form", and no bundle.
+func Judge(b []byte, o func(genesis verify.Hash) Options) (*Bundle, *Report) {
+	x, err := Decode(b)
+	if err != nil {
+		return nil, misformed(err)
+	}
+	return x, x.Verify(o(x.Genesis))
+}
+
+// misformed is the report on what is no bundle.
+func misformed(err error) *Report {
+	l := Line{Step: "form", Text: "the bundle has the one form it may have"}
+	l.conclude(fail("form", err))
+	return &Report{Lines: []Line{l}, Outcome: l.Outcome}
+}
+
 // Verify judges the bundle. It never fails: the report has a line for each step and for each claim, and says
 // why what is not proven is not. The package comment says what a claim that is OK proves.
 func (x *Bundle) Verify(o Options) *Report {
@@ -40,9 +57,7 @@ func (x *Bundle) Verify(o Options) *Report {
 	}()
 	pool, err := x.check()
 	if err != nil {
-		l := Line{Step: "form", Text: "the bundle has the one form it may have"}
-		l.conclude(fail("form", err))
-		line(l)
+		rep.Lines = misformed(err).Lines
 		return rep
 	}
 	r := newRun(pool)

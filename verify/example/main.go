@@ -23,6 +23,7 @@ import (
 	"fmt"
 	"os"
 
+	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
 	"github.com/taolight/taolight/verify/checkpoint"
 	"github.com/taolight/taolight/verify/fact"
@@ -110,15 +111,12 @@ func readRoot(name string) (*checkpoint.Checkpoint, error) {
 
 // proofs prints the verdict on a bundle.
 func proofs(root *checkpoint.Checkpoint, b []byte) (fact.Outcome, error) {
-	x, err := bundle.Decode(b)
-	if err != nil {
-		fmt.Println(err)
-		return fact.Failed, nil
-	}
-	if n, err := checkpoint.ByGenesis(x.Genesis); root == nil && err == nil {
-		root = n.Checkpoint
-	}
-	report := x.Verify(bundle.Options{Checkpoint: root})
+	_, report := bundle.Judge(b, func(genesis verify.Hash) bundle.Options {
+		if n, err := checkpoint.ByGenesis(genesis); root == nil && err == nil {
+			return bundle.Options{Checkpoint: n.Checkpoint}
+		}
+		return bundle.Options{Checkpoint: root}
+	})
 	fmt.Print(report)
 	return report.Outcome, nil
 }
