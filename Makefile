@@ -68,7 +68,7 @@ check-race:
 
 # The modules that stand apart, so that what they need never enters go.mod.
 check-modules:
-	@for d in $(dir $(wildcard internal/*/go.mod)); do \
+	@for d in $(dir $(wildcard internal/*/go.mod internal/*/*/go.mod)); do \
 		$(STAGE) "vet $${d%/}" sh -c "cd $$d && $(GO) vet ./..." || exit 1; \
 	done
 
@@ -88,9 +88,11 @@ cross-wasip1-wasm:
 bench:
 	@cd internal/bench && $(GO) run . $(BENCH)
 
-# A stock light client from npm joins a running demo network and is the judge of it.
+# Judges that nobody here wrote: a stock light client from npm joins a running demo network, and a QR
+# reader reads the codes that bundles are put on.
 interop:
 	@$(GO) run ./internal/interop
+	@$(STAGE) -t "interop qr" sh -c 'cd internal/interop/qr && $(GO) test -v .'
 
 # Every fuzz target there is, found by asking each package; $(FUZZTIME) each.
 fuzz:
@@ -115,5 +117,5 @@ help:
 	@echo 'make cross      build/taolight-* for every platform, and their sizes'
 	@echo 'make bench      figures beside their budgets, as ratios taken in one run'
 	@echo 'make fuzz       every fuzz target for FUZZTIME=10s each (PKG=./verify/... for some of them)'
-	@echo 'make interop    a stock light client from npm judges the demo network (needs Node.js and npm)'
+	@echo 'make interop    judges from outside: a stock light client from npm (needs Node.js), a QR reader'
 	@echo 'make fmt lint   write as gofmt does; what the linters say'
