@@ -238,6 +238,7 @@ func (a *app) makeWeights() *cobra.Command {
 	})
 	m.atFlag(cmd)
 	mechanismFlag(cmd, &m.mecid)
+	assumeFlag(cmd, &m.question.AssumeRules)
 	return cmd
 }
 
