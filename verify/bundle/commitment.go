@@ -16,6 +16,7 @@ type entry struct {
 	rules      rules.Set
 	there      bool
 	timelocked subtensor.TimelockedCommit // if there, and of that kind
+	twins      int                        // timelocked ones of that hotkey and ciphertext, whatever their blocks
 	hash       subtensor.HashCommit       // likewise
 	queue      []subtensor.HashCommit     // all hash commits of the hotkey
 }
@@ -49,9 +50,11 @@ func (j *judge) look(b *block, c *CommitID) (*entry, error) {
 			return nil, fmt.Errorf("block %s: TimelockedWeightCommits: %w", number(b.number), err)
 		}
 		for _, t := range queue {
-			if t.Hotkey == c.Hotkey && t.Block == uint64(c.Block) && t.Hash() == c.Hash {
+			if t.Hotkey != c.Hotkey || t.Hash() != c.Hash {
+				continue
+			}
+			if e.twins++; t.Block == uint64(c.Block) && !e.there {
 				e.there, e.timelocked = true, t
-				break
 			}
 		}
 		return e, nil
@@ -289,7 +292,7 @@ func (c RevealedClaim) judge(j *judge) error {
 // commitment in that state, or by how a hash commit left its queue.
 func (c RevealedClaim) judgeUnchanged(j *judge, before *block, was, is *entry) error {
 	if c.CommitID.Kind == commit.Timelocked {
-		fate, err := j.fate(before, &c.CommitID, c.At, was.rules)
+		fate, err := j.fate(before, &c.CommitID, c.At, was)
 		if err != nil {
 			return err
 		}
@@ -309,8 +312,11 @@ func (c RevealedClaim) judgeUnchanged(j *judge, before *block, was, is *entry) e
 }
 
 // fate asks the chain's rules for the fate of a timelocked commitment in a block, from the state before it.
-func (j *judge) fate(before *block, c *CommitID, at uint32, set rules.Set) (*commit.Fate, error) {
-	fate, err := commit.ReadFate(before, c.Netuid, c.Mecid, c.Epoch, c.Hash, c.Hotkey, uint64(at), j.verifier, set)
+func (j *judge) fate(before *block, c *CommitID, at uint32, e *entry) (*commit.Fate, error) {
+	if e.twins > 1 {
+		return nil, lack("fate", fmt.Errorf("%w: there are %d commitments of the hotkey with this ciphertext in the queue, and one may come to another end than the other", ErrProvesNothing, e.twins))
+	}
+	fate, err := commit.ReadFate(before, c.Netuid, c.Mecid, c.Epoch, c.Hash, c.Hotkey, uint64(at), j.verifier, e.rules)
 	switch {
 	case errors.Is(err, commit.ErrNoEntry), errors.Is(err, commit.ErrNotDue):
 		return nil, fail("fate", fmt.Errorf("%w: %w", ErrNotSo, err))
@@ -399,7 +405,7 @@ func (c LostClaim) judgeTimelocked(j *judge) error {
 		return err
 	}
 	j.name(id, was)
-	fate, err := j.fate(before, id, c.At, was.rules)
+	fate, err := j.fate(before, id, c.At, was)
 	if err != nil {
 		return err
 	}

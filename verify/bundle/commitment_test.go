@@ -156,6 +156,8 @@ func TestUnchangedWeights(t *testing.T) {
 		{"revealed by hash", RevealedClaim{idOfHash(2, entry), shown, reveal}, fact.OK, "2 weights"},
 		{"swept away", RevealedClaim{idOfHash(3, old), swept, reveal}, fact.Undecided, "weights: proves nothing"},
 		{"expired", LostClaim{idOfHash(3, old), swept - 1, commit.Expired}, fact.OK, "expired"},
+		{"expired, as of the next block", LostClaim{idOfHash(3, old), revealed + tempo - 1, commit.Expired}, fact.OK, "expired"},
+		{"expired, a block too early", LostClaim{idOfHash(3, old), revealed + tempo - 2, commit.Expired}, fact.Failed, "it can still be revealed"},
 		{"expired, and no longer there", LostClaim{idOfHash(3, old), swept, commit.Expired}, fact.Failed, "made: not so"},
 		{"overtaken by nothing", LostClaim{idOfHash(3, old), swept, commit.Overtaken}, fact.Failed, "it is: expired"},
 	})
@@ -176,7 +178,13 @@ func TestLost(t *testing.T) {
 	wrongRound := c.seal(4, round, uids, values)
 	wrongRound.Round = round + 1
 	twice := c.seal(5, round, []uint16{1, 1}, values)
-	queue := []subtensor.TimelockedCommit{first, foreign, late, damaged, wrongRound, twice, second}
+	other := []uint16{50, 60}
+	again, same := c.seal(4, round, uids, other), c.seal(4, round, uids, other)
+	same.Ciphertext = append(same.Ciphertext[:len(same.Ciphertext):len(same.Ciphertext)], 0) // as the chain tolerates
+	twin := c.seal(3, round, uids, other)
+	twin2 := twin
+	twin2.Block--
+	queue := []subtensor.TimelockedCommit{first, foreign, late, damaged, wrongRound, twice, again, same, twin2, twin, second}
 	c.queue(epoch, queue...)
 	one := subtensor.HashCommit{Hash: commit.HashOf(hotkey(1), netuid, uids, values, nil, 0), Epoch: epoch, Block: uint64(c.next())}
 	two := subtensor.HashCommit{Hash: commit.HashOf(hotkey(1), netuid, values[:0], values[:0], nil, 0), Epoch: epoch, Block: uint64(c.next())}
@@ -188,6 +196,7 @@ func TestLost(t *testing.T) {
 	c.tick(epoch + 1)
 	c.queue(epoch, late)
 	c.weights(0, commit.Row([]uint16{3}, []uint16{1}))
+	c.weights(4, commit.Row(uids, other))
 	at := c.block().Number
 	c.hashQueue(1)
 	overtaken := c.block().Number
@@ -203,6 +212,8 @@ func TestLost(t *testing.T) {
 		{"wrong hotkey, as another reason", lost(foreign, at, commit.NoPermit), fact.Failed, "by the chain's rules it is: wrong-hotkey"},
 		{"superseded", lost(first, at, commit.Superseded), fact.OK, "superseded"},
 		{"superseded by itself", lost(second, at, commit.Superseded), fact.Failed, "by the chain's rules it is: stored"},
+		{"the same ciphertext twice", lost(twin, at, commit.Superseded), fact.Undecided, "fate: proves nothing"},
+		{"superseded by its like", lost(again, at, commit.Superseded), fact.OK, "superseded"},
 		{"revealed, though superseded", RevealedClaim{idOf(first, epoch), at, nil}, fact.Failed, "weights: not so"},
 		{"revealed, the last of two", RevealedClaim{idOf(second, epoch), at, nil}, fact.OK, "1 weight"},
 		{"damaged", lost(damaged, at, commit.CiphertextBad), fact.OK, "ciphertext-bad"},
@@ -243,6 +254,38 @@ func TestLostAgainstTheChain(t *testing.T) {
 			want.outcome, want.why = fact.OK, "no-permit"
 		}
 		c.check(t, []uint64{round}, []claimCase{want})
+	}
+}
+
+// TestNoRow: a neuron that is gone, or never set weights, has not the weights of a commitment, not even of an empty
+// one.
+func TestNoRow(t *testing.T) {
+	for _, tc := range []struct {
+		name   string
+		uids   []uint16
+		reveal func(c *chain)
+		claimCase
+	}{
+		{"set to nothing", nil, func(c *chain) { c.weights(0, nil) }, claimCase{outcome: fact.OK, why: "0 weights"}},
+		{"never set", nil, func(c *chain) {}, claimCase{outcome: fact.Failed, why: "weights: not so"}},
+		{"deregistered", []uint16{1}, func(c *chain) { c.del(subtensor.KeyUids(netuid, hotkey(0))) }, claimCase{outcome: fact.Failed, why: "the hotkey is not registered after block"}},
+	} {
+		c := newChain(t, "no row", 100, 4)
+		c.register(2)
+		c.put(subtensor.KeySubnet("MinAllowedWeights", netuid), u16(0))
+		c.block()
+		e := c.seal(0, round, tc.uids, tc.uids)
+		c.queue(epoch, e)
+		c.storePulse(round)
+		made := c.block().Number
+		c.run(tempo - 2)
+		c.queue(epoch)
+		c.tick(epoch + 1)
+		tc.reveal(c)
+		at := c.block().Number
+		for _, claim := range []Claim{RevealedClaim{idOf(e, epoch), at, nil}, EqualClaim{idOf(e, epoch), made, at, nil}} {
+			c.check(t, []uint64{round}, []claimCase{{tc.name + ", " + claim.Kind(), claim, tc.outcome, tc.why}})
+		}
 	}
 }
 

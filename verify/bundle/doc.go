@@ -131,7 +131,8 @@
 // state after R-1 with the pulse as it is there, the chain drops it in R for the reason claimed. If its
 // payload is known and it was not superseded, the row after R must not have become the payload's in R: this
 // is our reading of the rules held against what the chain did. It does not prove the payload of a
-// commitment that cannot be opened, of course, nor that the same weights did not come about otherwise.
+// commitment that cannot be opened, of course, nor that the same weights did not come about otherwise. If
+// the hotkey has the same ciphertext in the queue twice, it is undecided which came to what.
 //
 // lost, hash, expired: the commitment stands after block At, and as of the next block the only epoch in which
 // it can be revealed is over, by the reveal period of the subnet as it is then. (If the owner makes the

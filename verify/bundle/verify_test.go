@@ -98,6 +98,10 @@ func TestAllClaims(t *testing.T) {
 	for _, c := range s.claims() {
 		wantOK(t, s.verify(s.make(s.head(), c)))
 	}
+	// Rules that are known are not replaced by others that one is ready to assume.
+	if assumed := x.Verify(Options{Checkpoint: s.checkpoint(s.first), AssumeRules: 306}); assumed.String() != r.String() {
+		t.Errorf("with assumed rules:\n%s", assumed)
+	}
 	b, err := r.MarshalJSON()
 	if err != nil || !strings.HasPrefix(string(b), `{"verdict":"ok","lines":[{"step":"trust"`) {
 		t.Errorf("JSON: %s, %v", b[:min(len(b), 100)], err)
@@ -335,6 +339,11 @@ func TestLinks(t *testing.T) {
 		wantOK(t, below.Verify(Options{Checkpoint: c.checkpoint(n)}))
 	}
 
+	below.Root.Hash[0] ^= 1
+	if r := below.Verify(Options{Checkpoint: c.checkpoint(4_999)}); r.Verdict() != "failed at trust" || !errors.Is(r.Lines[0].Err, ErrConflict) {
+		t.Errorf("a root that is not the header of its number:\n%s", r)
+	}
+
 	// A station that the rule does not name is not needed, though it would do as well.
 	x := c.make(8_000, HeaderClaim{5_000})
 	for _, n := range []uint32{5_601, 4_999, 7_999} {
@@ -478,6 +487,37 @@ func TestPulsesAlone(t *testing.T) {
 	}
 	if r := x.Verify(Options{Beacon: drand.Beacon{Name: "x"}}); r.Verdict() != "failed at pulses" {
 		t.Errorf("no key:\n%s", r)
+	}
+}
+
+// TestValues: a value of no bytes is one, and not the absence of it; what is not proven is neither.
+func TestValues(t *testing.T) {
+	c := newChain(t, "values", 100, 1)
+	c.put([]byte("empty"), []byte{})
+	c.put([]byte("full"), []byte{1, 2})
+	c.block()
+	keys := [][]byte{[]byte("empty"), []byte("full"), []byte("none")}
+	x := c.make(101, StorageClaim{101, keys})
+	r := c.verify(x)
+	wantOK(t, r)
+	got := fmt.Sprint(r.Lines[5].Get("keys"))
+	if want := "[{0x656d707479 present 0x} {0x66756c6c present 0x0102} {0x6e6f6e65 absent }]"; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+	if r.Lines[5].Get("nothing") != nil {
+		t.Error("a field that is not there")
+	}
+	for i := range x.Nodes {
+		y := *x
+		y.Nodes = slices.Delete(slices.Clone(x.Nodes), i, i+1)
+		r := c.verify(&y)
+		if r.Verdict() != "undecided at storage" || !strings.Contains(fmt.Sprint(r.Lines[5].Get("keys")), "incomplete") {
+			t.Errorf("without node %d:\n%s", i, r)
+		}
+	}
+	// Behind a value that is there, Load still says what it lacks.
+	if _, err := c.try(101, StorageClaim{100, [][]byte{[]byte("empty")}}); err != nil {
+		t.Error(err)
 	}
 }
 
