@@ -1,8 +1,8 @@
 package lightclient
 
 import (
-	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -48,30 +48,32 @@ type keptBundle struct {
 }
 
 // kept returns what is kept of a mechanism's commitments, the last first.
-func (n *Node) kept(ctx context.Context, netuid uint16, mecid uint8) (list []keptBundle) {
-	if n.cfg.Store == nil {
+func (l *look) kept(netuid uint16, mecid uint8) (list []keptBundle) {
+	st := l.n.cfg.Store
+	if st == nil {
 		return nil
 	}
-	n.call(ctx, func() {
-		n.cfg.Store.Bundles(archivePrefix(netuid, mecid), func(number uint32, name string, _ int) bool {
+	l.n.call(l.ctx, func() {
+		st.Bundles(archivePrefix(netuid, mecid), func(number uint32, name string, _ int) bool {
 			list = append(list, keptBundle{number: number, name: name})
 			return true
 		})
 		for i := range list {
-			list[i].data, _ = n.cfg.Store.Bundle(list[i].number, list[i].name)
+			list[i].data, _ = st.Bundle(list[i].number, list[i].name)
 		}
 	})
-	for i, k := 0, len(list)-1; i < k; i, k = i+1, k-1 {
-		list[i], list[k] = list[k], list[i]
-	}
+	slices.Reverse(list)
 	return list
 }
 
 // open verifies a kept bundle by our own checkpoint, and returns what it says of commitments: nothing if
-// it does not hold.
-func (l *look) open(k keptBundle, assume uint32) (*bundle.Bundle, []*Commitment) {
+// it does not hold, or claims nothing that is wanted.
+func (l *look) open(k keptBundle, assume uint32, wanted func(CommitID) bool) (*bundle.Bundle, []*Commitment) {
 	x, err := bundle.Decode(k.data)
-	if err != nil {
+	if err != nil || !slices.ContainsFunc(x.Claims, func(c bundle.Claim) bool {
+		id, ok := idOf(c)
+		return ok && wanted(idWithin(id))
+	}) {
 		return nil, nil
 	}
 	if _, ok := l.verified(x, assume); !ok {
@@ -203,7 +205,7 @@ func (l *look) recall(out *Commitments, o CommitmentsOptions) {
 			have[c.ID] = true
 		}
 	}
-	archive := l.n.kept(l.ctx, out.Netuid, out.Mecid)
+	archive := l.kept(out.Netuid, out.Mecid)
 	epochs := o.Epochs
 	if epochs <= 0 {
 		epochs = lookBack
@@ -220,7 +222,7 @@ func (l *look) recall(out *Commitments, o CommitmentsOptions) {
 		if o.Progress != nil {
 			o.Progress(fmt.Sprintf("kept bundle %d of %d", i+1, len(archive)))
 		}
-		_, list := l.open(k, o.AssumeRules)
+		_, list := l.open(k, o.AssumeRules, func(id CommitID) bool { return !have[id] && (o.Hotkey == nil || *o.Hotkey == id.Hotkey) })
 		for _, c := range list {
 			if !have[c.ID] && c.State != Pending && (o.Hotkey == nil || *o.Hotkey == c.ID.Hotkey) {
 				have[c.ID] = true

@@ -18,12 +18,23 @@
 //	state.go    the Aura list, read by proof where headers were skipped
 //	book.go     known addresses, back-off and bans
 //	read.go     storage reads from several peers
+//	past.go     finalized blocks below the head, and their states
+//	typed.go    weights, epochs and commitments, asked of a running node
+//	commitments.go, history.go, calls.go
+//	            what is pending, what became of the rest, and what extrinsics revealed
+//	prove.go    bundles, made from what peers have
+//	watch.go, archive.go
+//	            evidence of commitments as they happen, and what is told from it later
 //	node.go     the loop that drives the rest and carries out what Sync decides
 //	slots.go    peers: dialling, handshakes, requests in flight, discovery
 //	keep.go     what is kept over a restart, and proven again at the start
 //	status.go   one look at all of it
 //
-// Goroutines and sockets are owned by node.go and slots.go and by nothing else.
+// Goroutines and sockets are owned by node.go, slots.go and read.go and by nothing else.
+//
+// A commitment is followed from proofs alone, and no step of it is taken on a peer's word. States of
+// the past end where peers prune them: then the answer says so, and how many were asked. Rules of a
+// runtime that nobody has audited are ErrUnknownRules, unless the caller assumes others, which shows.
 //
 // It never writes to disk itself: it declares the small Store that it needs. The wire formats are in
 // lightclient/wire, the libp2p host in lightclient/p2p.

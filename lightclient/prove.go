@@ -97,6 +97,11 @@ func (l *look) prove(claims []bundle.Claim, o ProveOptions, earlier ...*bundle.B
 			return nil, err
 		}
 	}
+	return l.complete(d, o)
+}
+
+// complete fetches what a draft lacks, until it lacks nothing.
+func (l *look) complete(d *bundle.Draft, o ProveOptions) (*bundle.Bundle, error) {
 	for round := 1; round <= maxProveRounds; round++ {
 		wants, err := d.Missing()
 		if err != nil {
@@ -140,10 +145,12 @@ func feed(d *bundle.Draft, x *bundle.Bundle) error {
 			return err
 		}
 	}
-	if found { // nodes are told apart by their hash, so that any block of the draft will do
-		if err := d.AddProof(at, x.Nodes); err != nil {
-			return err
-		}
+	if !found && x.Final != nil {
+		at = x.Final.Header.Number
+	}
+	// Nodes are told apart by their hash, so that any block of the draft will do.
+	if err := d.AddProof(at, x.Nodes); err != nil && (found || !errors.Is(err, bundle.ErrNotNeeded)) {
+		return err
 	}
 	for _, p := range x.Pulses {
 		if err := d.AddPulse(p); err != nil {
@@ -272,9 +279,11 @@ type CommitmentSelector struct {
 	Hash   *verify.Hash // committed, or of the ciphertext
 }
 
-func (s *CommitmentSelector) matches(c *Commitment) bool {
-	return c.ID.Hotkey == s.Hotkey && (s.Epoch == nil || *s.Epoch == c.ID.Epoch) && (s.Block == nil || *s.Block == c.ID.Block) &&
-		(s.Hash == nil || *s.Hash == c.ID.Hash)
+func (s *CommitmentSelector) matches(c *Commitment) bool { return s.means(c.ID) }
+
+func (s *CommitmentSelector) means(id CommitID) bool {
+	return id.Hotkey == s.Hotkey && (s.Epoch == nil || *s.Epoch == id.Epoch) && (s.Block == nil || *s.Block == id.Block) &&
+		(s.Hash == nil || *s.Hash == id.Hash)
 }
 
 // precise reports whether it is about one that may lie further back than the last.
@@ -337,9 +346,9 @@ func (l *look) find(netuid uint16, mecid uint8, s CommitmentSelector, o ProveOpt
 			return p, nil, nil
 		}
 	}
-	archive := l.n.kept(l.ctx, netuid, mecid)
+	archive := l.kept(netuid, mecid)
 	for _, k := range archive {
-		x, list := l.open(k, o.AssumeRules)
+		x, list := l.open(k, o.AssumeRules, s.means)
 		for _, c := range list {
 			if s.matches(c) && c.State != Pending {
 				return c, x, nil
@@ -412,18 +421,47 @@ func (c *Commitment) fateClaims(netuid uint16, mecid uint8) []bundle.Claim {
 	return nil
 }
 
-// cut makes a bundle about one commitment out of one about many, with the finality of that.
+// cut makes a bundle about one commitment out of one about many, with the finality of that; or returns
+// the whole if it cannot be cut.
 func (l *look) cut(x *bundle.Bundle, c *Commitment, o ProveOptions) (*bundle.Bundle, error) {
+	var claims, late, end []bundle.Claim
+	for _, claim := range x.Claims {
+		id, ok := idOf(claim)
+		if !ok || id.Hotkey != c.ID.Hotkey || id.Hash != c.ID.Hash || id.Block != c.ID.Block {
+			continue
+		}
+		claims = append(claims, claim)
+		if m, ok := claim.(bundle.MadeClaim); ok {
+			m.At = c.ShownAt
+			claim = m
+		} else {
+			end = append(end, claim)
+		}
+		late = append(late, claim)
+	}
+	// Of many blocks each is linked to the next; without those between, the link that is needed may be
+	// another, and gone. Then that it was made is shown in the state before its end, or by the claim
+	// about its end alone, which shows it standing there.
+	for _, claims := range [][]bundle.Claim{claims, late, end} {
+		if len(claims) == 0 {
+			continue
+		}
+		if y, err := l.recut(x, claims, o); err == nil {
+			return y, nil
+		}
+		if l.ctx.Err() != nil {
+			return nil, context.Cause(l.ctx)
+		}
+	}
+	return x, nil
+}
+
+// recut makes a bundle of claims from what a verified one holds.
+func (l *look) recut(x *bundle.Bundle, claims []bundle.Claim, o ProveOptions) (*bundle.Bundle, error) {
 	cp := l.n.cfg.Checkpoint
 	start := cp.Start()
-	if x.Root.Number != start.Header.Number || x.Root.Hash != start.Hash {
-		return x, nil // made from another checkpoint, whose authorities are not at hand: whole, then
-	}
-	var claims []bundle.Claim
-	for _, claim := range x.Claims {
-		if id, ok := idOf(claim); ok && id.Hotkey == c.ID.Hotkey && id.Hash == c.ID.Hash && id.Block == c.ID.Block {
-			claims = append(claims, claim)
-		}
+	if x.Root.Number != start.Header.Number || x.Root.Hash != start.Hash || x.Final == nil {
+		return nil, ErrSets // it was made from another checkpoint, whose authorities are not at hand
 	}
 	set := start.Set
 	var sets []grandpa.Fragment
@@ -449,22 +487,7 @@ func (l *look) cut(x *bundle.Bundle, c *Commitment, o ProveOptions) (*bundle.Bun
 	if err := feed(d, x); err != nil {
 		return nil, err
 	}
-	// Where a header of the whole lay between two of the part, their link is another one.
-	for range maxProveRounds {
-		wants, err := d.Missing()
-		if err != nil {
-			return nil, err
-		}
-		if len(wants) == 0 {
-			return d.Bundle()
-		}
-		for _, w := range wants {
-			if err := l.supply(d, w); err != nil {
-				return x, nil // it cannot be had any more, and the whole is as good
-			}
-		}
-	}
-	return x, nil
+	return l.complete(d, o)
 }
 
 // idOf returns the commitment that a claim is about.

@@ -1,11 +1,14 @@
 package lightclient
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"slices"
 
+	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
+	"github.com/taolight/taolight/verify/scale"
 	"github.com/taolight/taolight/verify/subtensor"
 )
 
@@ -14,9 +17,10 @@ import (
 // proven at the block in which it was made, and what left them at the blocks around that.
 //
 // What it costs, for a mechanism of 256 neurons of which 64 commit in each epoch of 360 blocks, at
-// watchEvery: 144 looks a day of some 20 to 45 kB each, and 20 reveals of some 250 kB: about 10 MB a
-// day from the network; 2 to 4 MB a day for the disk, in 24 commits of two fsyncs. A quiet subnet costs
-// a tenth. For this reason it is done only for subnets that are named.
+// watchEvery: 144 looks a day of some 60 kB (half of it settings, half the queue) and 20 reveals of some
+// 250 kB, so about 14 MB a day from the network; and 2 to 4 MB a day for the disk, in at most 24 commits
+// of two fsyncs. Where nothing was committed a look costs 5 kB. That is too much to do unasked, so it is
+// done for subnets that are named.
 const (
 	// watchEvery is how many blocks lie between two looks, ten minutes of finney's: five looks before
 	// a state is forgotten.
@@ -52,6 +56,8 @@ type watchKey struct {
 
 // A watchedQueue is what is known of one mechanism.
 type watchedQueue struct {
+	peek   verify.Hash // of what tells whether anything was committed
+	period uint64
 	epoch  uint64 // when it was last looked at
 	looked bool
 	epochs map[uint64]*evidence
@@ -175,6 +181,15 @@ func (l *look) watchOne(w *watch, netuid uint16, mecid uint8, r *watchResult) (m
 	if err != nil {
 		return 0, err
 	}
+	key := watchKey{netuid, mecid}
+	s := w.queues[key]
+	peek, mechanisms, err := q.peek(l.head.Header.Number)
+	if err != nil {
+		return 0, err
+	}
+	if s != nil && s.looked && s.peek == peek && !s.undecided(s.epoch-min(s.epoch, s.period)) {
+		return mechanisms, nil
+	}
 	v, err := q.view(l.head.Header.Number)
 	if err != nil {
 		return 0, err
@@ -182,8 +197,6 @@ func (l *look) watchOne(w *watch, netuid uint16, mecid uint8, r *watchResult) (m
 	if !v.hyper.Exists {
 		return 0, ErrNoSubnet
 	}
-	key := watchKey{netuid, mecid}
-	s := w.queues[key]
 	if s == nil {
 		s = &watchedQueue{epochs: make(map[uint64]*evidence)}
 		l.reload(q, v, s)
@@ -209,7 +222,6 @@ func (l *look) watchOne(w *watch, netuid uint16, mecid uint8, r *watchResult) (m
 			return 0, err
 		}
 	}
-	s.epoch, s.looked = epoch, true
 	for _, list := range [][]*Commitment{out.Pending, out.Past} {
 		byEpoch := make(map[uint64][]*Commitment)
 		var epochs []uint64
@@ -227,7 +239,30 @@ func (l *look) watchOne(w *watch, netuid uint16, mecid uint8, r *watchResult) (m
 		}
 	}
 	s.forget(epoch, v.hyper.RevealPeriodEpochs)
-	return v.hyper.Mechanisms, nil
+	s.epoch, s.period, s.looked, s.peek = epoch, v.hyper.RevealPeriodEpochs, true, peek
+	return mechanisms, nil
+}
+
+// peek reads what changes with each commitment and each epoch: the hash of it. Before there was a
+// scheduler with state nothing says so, and the block's number is in the hash.
+func (q *question) peek(number uint32) (hash verify.Hash, mechanisms uint8, err error) {
+	_, err = q.with(number, func(s subtensor.State) error {
+		var updates, epoch subtensor.Bytes
+		var b subtensor.Batch
+		b.Subnet("LastUpdate", q.index, &updates)
+		b.Subnet("SubnetEpochIndex", q.netuid, &epoch)
+		b.Subnet("MechanismCountCurrent", q.netuid, &mechanisms)
+		if err := b.Load(s); err != nil {
+			return err
+		}
+		all := append(scale.AppendBlob(nil, updates), epoch...)
+		if epoch == nil {
+			all = scale.AppendU32(all, number)
+		}
+		hash = verify.Blake2b256(append(all, mechanisms))
+		return nil
+	})
+	return hash, mechanisms, err
 }
 
 func (s *watchedQueue) of(epoch uint64) *evidence {
@@ -353,9 +388,16 @@ func (l *look) extendPart(e *evidence, q *question, claims []bundle.Claim) (grow
 		earlier = []*bundle.Bundle{p.x}
 	}
 	for len(claims) > 0 {
-		all := claims
+		all := slices.Clone(claims)
 		for _, x := range earlier {
-			all = append(slices.Clone(x.Claims), claims...)
+			for _, c := range x.Claims {
+				if _, ok := c.(bundle.StorageClaim); !ok {
+					all = append(all, c)
+				}
+			}
+		}
+		if links, ok := linksTo(l.head.Header.Number, all); ok {
+			all = append(all, links)
 		}
 		x, err := l.prove(all, ProveOptions{}, earlier...)
 		var refused *bundle.ClaimError
@@ -394,10 +436,34 @@ func (l *look) extendPart(e *evidence, q *question, claims []bundle.Claim) (grow
 	return nil, nil, nil
 }
 
+// linksTo claims the hashes of the blocks in which commitments ended, in the state of the final block,
+// so that a bundle about one of them can be cut out of that about all.
+func linksTo(final uint32, claims []bundle.Claim) (bundle.StorageClaim, bool) {
+	var ends []uint32
+	for _, c := range claims {
+		switch c := c.(type) {
+		case bundle.RevealedClaim:
+			ends = append(ends, c.At)
+		case bundle.LostClaim:
+			ends = append(ends, c.At)
+		}
+	}
+	slices.Sort(ends)
+	ends = slices.Compact(ends)
+	var keys [][]byte
+	for _, n := range ends {
+		if n+1 < final && final-n <= blockHashCount {
+			keys = append(keys, keyBlockHash(n))
+		}
+	}
+	slices.SortFunc(keys, bytes.Compare)
+	return bundle.StorageClaim{Number: final, Keys: keys}, len(ends) > 1 && len(keys) > 0
+}
+
 // reload takes up the evidence of the epochs that are not over, from the store.
 func (l *look) reload(q *question, v *view, s *watchedQueue) {
 	epoch := v.epoch(q.netuid)
-	kept := l.n.kept(l.ctx, q.netuid, q.mecid)
+	kept := l.kept(q.netuid, q.mecid)
 	slices.Reverse(kept)
 	for _, k := range kept {
 		e, n, ok := archiveEpoch(k.name)
@@ -408,7 +474,7 @@ func (l *look) reload(q *question, v *view, s *watchedQueue) {
 		if n != len(of.parts) {
 			continue
 		}
-		x, list := l.open(k, 0)
+		x, list := l.open(k, 0, func(CommitID) bool { return true })
 		if x == nil {
 			continue
 		}

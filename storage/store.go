@@ -56,7 +56,8 @@ type Config struct {
 	MaxBytes   int64 // bound of taolight.db; 0 = DefaultBytes, at most MaxBytes
 	Headers    int   // headers kept by number; 0 = 4,096
 	ProofBytes int64 // bytes of proofs kept; 0 = a quarter of MaxBytes
-	// BundleBytes is how many bytes of bundles are kept; 0 = 16 MiB, and a quarter of MaxBytes at most.
+	// BundleBytes is how many bytes of bundles are kept; 0 = 16 MiB or a quarter of MaxBytes, whichever is less; half
+	// of MaxBytes at most.
 	BundleBytes int64
 	Reserve     int64 // bytes left free on the disk; 0 = 64 MiB or 2 % of the disk, whichever is less; negative = none
 	Pace        Pace
@@ -92,9 +93,9 @@ func (c Config) withDefaults() (Config, error) {
 		c.ProofBytes = c.MaxBytes / 4
 	}
 	if c.BundleBytes <= 0 {
-		c.BundleBytes = DefaultBundleBytes
+		c.BundleBytes = min(DefaultBundleBytes, c.MaxBytes/4)
 	}
-	c.BundleBytes = min(c.BundleBytes, c.MaxBytes/4)
+	c.BundleBytes = min(c.BundleBytes, c.MaxBytes/2)
 	if c.Now == nil {
 		c.Now = time.Now
 	}
