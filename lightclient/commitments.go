@@ -58,6 +58,8 @@ type Commitments struct {
 	// Beyond says why nothing earlier is shown: pruned, with how many peers were asked, or not asked for.
 	Beyond string `json:"beyond,omitempty"`
 	Pruned bool   `json:"pruned"` // earlier ones were asked for and no peer has the states
+
+	why error // that ended the looking back
 }
 
 // EpochStatus is where a subnet stands in its epochs, after Block.

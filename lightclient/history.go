@@ -117,7 +117,7 @@ func (q *question) past(v *view, out *Commitments) error {
 		}
 		if err != nil {
 			if reason, pruned, ok := endOfPast(err); ok {
-				out.Beyond, out.Pruned = reason, pruned
+				out.Beyond, out.Pruned, out.why = reason, pruned, err
 				return nil
 			}
 			return err

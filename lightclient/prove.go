@@ -294,7 +294,8 @@ func (s *CommitmentSelector) precise() bool { return s.Epoch != nil || s.Block !
 const farBack = 200
 
 // CommitmentClaims finds a commitment and returns the claims that say what is known of it: that it was
-// made, and that it was revealed or lost. ErrNoCommitment if none is known.
+// made, and that it was revealed or lost. ErrNoCommitment if none is known, with a PrunedError if it may
+// be further back than there are states.
 func (n *Node) CommitmentClaims(ctx context.Context, netuid uint16, mecid uint8, s CommitmentSelector, o ProveOptions) ([]bundle.Claim, *Commitment, error) {
 	l, err := n.look(ctx)
 	if err != nil {
@@ -361,19 +362,11 @@ func (l *look) find(netuid uint16, mecid uint8, s CommitmentSelector, o ProveOpt
 		}
 	}
 	err = fmt.Errorf("%w: of %v on subnet %d, mechanism %d", ErrNoCommitment, s.Hotkey, netuid, mecid)
-	if all.Pruned {
-		err = fmt.Errorf("%w; %s", err, all.Beyond)
-		return nil, nil, &beyondError{err}
+	if all.why != nil {
+		err = fmt.Errorf("%w; %w", err, all.why)
 	}
 	return nil, nil, err
 }
-
-// A beyondError is an ErrNoCommitment that may be due to pruned states.
-type beyondError struct{ err error }
-
-func (e *beyondError) Error() string        { return e.err.Error() }
-func (e *beyondError) Unwrap() error        { return e.err }
-func (e *beyondError) Is(target error) bool { return target == ErrPruned }
 
 // Claim returns the commitment as bundles name it.
 func (c *Commitment) claim(netuid uint16, mecid uint8) bundle.CommitID {

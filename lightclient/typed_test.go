@@ -68,7 +68,8 @@ func TestPrunedCommitments(t *testing.T) {
 	for _, r := range net.Commits() {
 		if r.Netuid == 1 && r.Mecid == 1 && r.Block < 30 {
 			_, _, err := node.ProveCommitment(ctx, 1, 1, lightclient.CommitmentSelector{Hotkey: r.Hotkey, Epoch: &r.Epoch}, lightclient.ProveOptions{})
-			if !errors.Is(err, lightclient.ErrNoCommitment) || !errors.Is(err, lightclient.ErrPruned) || !strings.Contains(err.Error(), "2 peers asked") {
+			var pruned *lightclient.PrunedError
+			if !errors.Is(err, lightclient.ErrNoCommitment) || !errors.As(err, &pruned) || pruned.Asked != 2 || !strings.Contains(err.Error(), "2 peers asked") {
 				t.Errorf("%s: %v", story(r), err)
 			}
 			break

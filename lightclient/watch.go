@@ -341,7 +341,7 @@ func (l *look) grow(q *question, e *evidence, list []*Commitment, r *watchResult
 		}
 	}
 	if grown != nil && revealed+lost > 0 {
-		r.notes = append(r.notes, fmt.Sprintf("subnet %d, mechanism %d: of epoch %d %d revealed, %d lost; %s kept", q.netuid, q.mecid, e.epoch, revealed, lost, byteSize(grown.size)))
+		r.notes = append(r.notes, fmt.Sprintf("subnet %d, mechanism %d: of epoch %d: %d revealed, %d lost; %s kept", q.netuid, q.mecid, e.epoch, revealed, lost, byteSize(grown.size)))
 	}
 	return nil
 }
