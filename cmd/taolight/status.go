@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -112,6 +113,17 @@ func (a *app) printStatus(w io.Writer, s *control.Status) {
 	if s.Disk != nil {
 		line("store", "%s", s.DataDir)
 		line("", "head %s, %s, %s written since the start", block(s.Store.Head), size(uint64(s.Disk.FileBytes)), size(s.Disk.BytesWritten))
+	}
+	if v := s.Watch; v != nil {
+		names := make([]string, len(v.Netuids))
+		for i, n := range v.Netuids {
+			names[i] = strconv.Itoa(int(n))
+		}
+		line("watch", "subnet %s: %s revealed, %s lost, %s pending; looked at %s", strings.Join(names, ", "),
+			group(uint64(v.Revealed)), group(uint64(v.Lost)), group(uint64(v.Pending)), block(v.LastLook))
+		if s.Disk != nil {
+			line("", "%s kept of at most %s", size(uint64(s.Disk.ArchiveBytes)), size(uint64(s.Disk.ArchiveLimit)))
+		}
 	}
 	line("clock", "%s", s.Clock.Text)
 	up := "up " + span(s.Uptime)

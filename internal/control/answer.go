@@ -128,6 +128,9 @@ type Disk struct {
 	Syncs        uint64 `json:"syncs"`
 	Commits      uint64 `json:"commits"`
 	Pending      int    `json:"pending_records"`
+	// What is kept of the subnets that are watched, and how much that may come to.
+	ArchiveBytes int64 `json:"archive_bytes"`
+	ArchiveLimit int64 `json:"archive_limit"`
 }
 
 // Peers is what `peers --json` prints.

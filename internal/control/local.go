@@ -116,7 +116,7 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	out := &Status{Status: *s, Joined: l.Joined, Root: l.Root, DataDir: l.DataDir, PID: os.Getpid()}
 	if l.Store != nil {
 		st := l.Store.Stats()
-		out.Disk = &Disk{st.FileBytes, st.BytesWritten, st.Syncs, st.Commits, st.Pending}
+		out.Disk = &Disk{st.FileBytes, st.BytesWritten, st.Syncs, st.Commits, st.Pending, st.BundleBytes, st.BundleLimit}
 	}
 	return out, nil
 }
