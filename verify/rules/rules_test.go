@@ -7,31 +7,62 @@ import (
 	"testing"
 )
 
-// The releases on both sides of each change, and the rules that their sources hold.
+// The releases on both sides of each change, and the rules that their sources hold. Those below Floor
+// are for the epoch only.
 var releases = []struct {
-	spec                                    uint32
-	mechanisms, ownerExempt, statefulEpochs bool
+	spec uint32
+	want Set
 }{
-	{306, false, false, false},
-	{319, false, false, false},
-	{320, true, false, false},
-	{393, true, false, false},
-	{400, true, false, false},
-	{401, true, true, false},
-	{422, true, true, false},
-	{423, true, true, true},
-	{425, true, true, true},
+	{273, Set{}},
+	{277, Set{}},
+	{283, Set{SteepnessPercent: true}},
+	{292, Set{SteepnessPercent: true}},
+	{297, Set{SteepnessPercent: true, CommitColumns: true}},
+	{306, Set{SteepnessPercent: true, CommitColumns: true}},
+	{315, Set{SteepnessPercent: true, CommitColumns: true}},
+	{320, Set{SteepnessPercent: true, CommitColumns: true, Mechanisms: true, StakeWeightStale: true}},
+	{323, Set{SteepnessPercent: true, CommitColumns: true, Mechanisms: true}},
+	{342, Set{SteepnessPercent: true, CommitColumns: true, Mechanisms: true}},
+	{343, Set{SteepnessPercent: true, CommitColumns: true, Mechanisms: true, PendingSplit: true}},
+	{362, Set{SteepnessPercent: true, CommitColumns: true, Mechanisms: true, PendingSplit: true}},
+	{365, Set{SteepnessPercent: true, CommitColumns: true, Mechanisms: true, PendingSplit: true, ClampedExp: true, NoRanks: true}},
+	{393, Set{SteepnessPercent: true, CommitColumns: true, Mechanisms: true, PendingSplit: true, ClampedExp: true, NoRanks: true}},
+	{401, of401},
+	{402, of401},
+	{411, of411},
+	{422, of411},
+	{423, of423},
+	{424, of423},
+	{425, of425},
 }
+
+var (
+	of401 = Set{SteepnessPercent: true, CommitColumns: true, Mechanisms: true, PendingSplit: true, ClampedExp: true, NoRanks: true, OwnerExempt: true}
+	of411 = Set{SteepnessPercent: true, CommitColumns: true, Mechanisms: true, PendingSplit: true, ClampedExp: true, NoRanks: true, OwnerExempt: true, OwnerCutSwitch: true}
+	of423 = Set{SteepnessPercent: true, CommitColumns: true, Mechanisms: true, PendingSplit: true, ClampedExp: true, NoRanks: true, OwnerExempt: true, OwnerCutSwitch: true,
+		StatefulEpochs: true, ActivityFactor: true, LastStepBonds: true}
+	of425 = Set{SteepnessPercent: true, CommitColumns: true, Mechanisms: true, PendingSplit: true, ClampedExp: true, NoRanks: true, OwnerExempt: true, OwnerCutSwitch: true,
+		StatefulEpochs: true, ActivityFactor: true, LastStepBonds: true, OwnerChange: true}
+)
 
 func TestFor(t *testing.T) {
 	for _, c := range releases {
-		want := Set{Spec: c.spec, Actual: c.spec, Mechanisms: c.mechanisms, OwnerExempt: c.ownerExempt, StatefulEpochs: c.statefulEpochs}
-		got, err := For(c.spec)
+		want := c.want
+		want.Spec, want.Actual = c.spec, c.spec
+		got, err := ForEpoch(c.spec)
 		if err != nil || got != want {
-			t.Errorf("For(%d) = %+v, %v, want %+v", c.spec, got, err, want)
+			t.Errorf("ForEpoch(%d) = %+v, %v, want %+v", c.spec, got, err, want)
 		}
 		if got.Assumed() {
-			t.Errorf("For(%d) is assumed", c.spec)
+			t.Errorf("ForEpoch(%d) is assumed", c.spec)
+		}
+		got, err = For(c.spec)
+		if c.spec < Floor {
+			if !errors.Is(err, ErrUnknown) || got != (Set{}) {
+				t.Errorf("For(%d) = %+v, %v", c.spec, got, err)
+			}
+		} else if err != nil || got != want {
+			t.Errorf("For(%d) = %+v, %v, want %+v", c.spec, got, err, want)
 		}
 	}
 }
@@ -50,6 +81,11 @@ func TestUnknown(t *testing.T) {
 	if _, err := For(467); err.Error() != want {
 		t.Errorf("For(467): %q, want %q", err, want)
 	}
+	for _, spec := range []uint32{0, 272, 426} {
+		if s, err := ForEpoch(spec); !errors.Is(err, ErrUnknown) || s != (Set{}) {
+			t.Errorf("ForEpoch(%d) = %+v, %v", spec, s, err)
+		}
+	}
 }
 
 func TestAssume(t *testing.T) {
@@ -63,6 +99,9 @@ func TestAssume(t *testing.T) {
 		{425, 422, true, "spec 422 assumed for spec 425"},
 		{1, 306, true, "spec 306 assumed for spec 1"},
 	} {
+		if e, err := AssumeEpoch(c.actual, c.spec); err != nil || e.Actual != c.actual || e.Spec != c.spec {
+			t.Errorf("AssumeEpoch(%d, %d) = %+v, %v", c.actual, c.spec, e, err)
+		}
 		s, err := Assume(c.actual, c.spec)
 		if err != nil || s.Assumed() != c.assumed || s.String() != c.text {
 			t.Errorf("Assume(%d, %d) = %v, assumed %t, %v", c.actual, c.spec, s, s.Assumed(), err)
@@ -80,7 +119,7 @@ func TestChanges(t *testing.T) {
 		t.Error("not in ascending order")
 	}
 	for _, c := range changes {
-		if c.spec <= Floor || c.spec > Ceiling {
+		if c.spec <= EpochFloor || c.spec > Ceiling || c.until != 0 && (c.until <= c.spec || c.until > Ceiling) {
 			t.Errorf("spec %d: a rule that never changes within the audited range", c.spec)
 		}
 		if !strings.Contains(c.source, ".rs") {
