@@ -37,6 +37,7 @@ var sections = []struct {
 	{"header", headers},
 	{"trie", proofs},
 	{"pairing", pairings},
+	{"bundle", bundles},
 	{"size", sizes},
 	{"node", node},
 }
