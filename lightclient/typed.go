@@ -77,6 +77,8 @@ type Weights struct {
 	Netuid  uint16      `json:"netuid"`
 	Mecid   uint8       `json:"mecid"`
 	Block   BlockStatus `json:"block"`
+	Rules   string      `json:"rules"` // whose layout of the state it is
+	Assumed bool        `json:"rules_assumed"`
 	Rows    []WeightRow `json:"rows"` // by uid; neurons without weights are left out
 }
 
@@ -90,8 +92,9 @@ type WeightRow struct {
 }
 
 // Weights reads the rows of one neuron, or of all with uid -1, after a finalized block; at is nil for
-// the newest. ErrNoSubnet if there is no such subnet or uid.
-func (n *Node) Weights(ctx context.Context, netuid uint16, mecid uint8, uid int, at *uint32) (*Weights, error) {
+// the newest. ErrNoSubnet if there is no such subnet or uid; ErrUnknownRules as for Commitments, with assume
+// the rules to take then.
+func (n *Node) Weights(ctx context.Context, netuid uint16, mecid uint8, uid int, at *uint32, assume uint32) (*Weights, error) {
 	index, err := subtensor.Index(netuid, mecid)
 	if err != nil {
 		return nil, err
@@ -118,9 +121,16 @@ func (n *Node) Weights(ctx context.Context, netuid uint16, mecid uint8, uid int,
 		b.Subnet("SubnetworkN", netuid, &size)
 		b.Subnet("LastUpdate", index, &updates)
 		b.Subnet("ValidatorPermit", netuid, &permits)
-		if err := b.Load(s); err != nil {
+		errLoad := b.Load(s)
+		spec, err := subtensor.Spec(s)
+		if err := cmp.Or(errLoad, err); err != nil {
 			return err
 		}
+		r, err := rulesOf(spec, assume)
+		if err != nil {
+			return err
+		}
+		out.Rules, out.Assumed = r.String(), r.Assumed()
 		switch {
 		case !exists:
 			return fmt.Errorf("%w: %d", ErrNoSubnet, netuid)

@@ -28,8 +28,11 @@ func TestUnknownRules(t *testing.T) {
 	if _, err := node.Epochs(ctx, 1, 0); !errors.Is(err, lightclient.ErrUnknownRules) {
 		t.Errorf("epochs: %v", err)
 	}
-	if _, err := node.Weights(ctx, 1, 0, -1, nil); err != nil {
-		t.Errorf("weights, which need no rules: %v", err)
+	if _, err := node.Weights(ctx, 1, 0, -1, nil, 0); !errors.Is(err, lightclient.ErrUnknownRules) {
+		t.Errorf("weights: %v", err)
+	}
+	if _, err := node.Weights(ctx, 1, 0, -1, nil, 425); err != nil {
+		t.Errorf("weights by assumed rules: %v", err)
 	}
 	c, err := node.Commitments(ctx, 1, 0, lightclient.CommitmentsOptions{AssumeRules: 425})
 	if err != nil || !c.Assumed || c.Rules != "spec 425 assumed for spec 467" || len(c.Past) == 0 {
@@ -117,7 +120,7 @@ func TestTyped(t *testing.T) {
 	head := status(t, node).Finalized.Number
 	hash := net.Header(head).Hash()
 	for _, m := range mechanisms {
-		w, err := node.Weights(ctx, m.netuid, m.mecid, -1, nil)
+		w, err := node.Weights(ctx, m.netuid, m.mecid, -1, nil, 0)
 		if err != nil || w.Block.Number != head {
 			t.Errorf("%v: %v", m, err)
 			continue
@@ -141,7 +144,7 @@ func TestTyped(t *testing.T) {
 				}
 			}
 		}
-		one, err := node.Weights(ctx, m.netuid, m.mecid, int(w.Rows[0].UID), &head)
+		one, err := node.Weights(ctx, m.netuid, m.mecid, int(w.Rows[0].UID), &head, 0)
 		if err != nil || len(one.Rows) != 1 || one.Rows[0].Hotkey != w.Rows[0].Hotkey {
 			t.Errorf("%v one: %+v %v", m, one, err)
 		}
@@ -158,11 +161,11 @@ func TestTyped(t *testing.T) {
 		}
 	}
 	for _, uid := range []int{16, 70000} {
-		if _, err := node.Weights(ctx, 1, 0, uid, nil); !errors.Is(err, lightclient.ErrNoSubnet) {
+		if _, err := node.Weights(ctx, 1, 0, uid, nil, 0); !errors.Is(err, lightclient.ErrNoSubnet) {
 			t.Errorf("uid %d: %v", uid, err)
 		}
 	}
-	if _, err := node.Weights(ctx, 1, 2, -1, nil); !errors.Is(err, lightclient.ErrNoSubnet) {
+	if _, err := node.Weights(ctx, 1, 2, -1, nil, 0); !errors.Is(err, lightclient.ErrNoSubnet) {
 		t.Errorf("mechanism 2: %v", err)
 	}
 	var refused *bundle.ClaimError

@@ -220,6 +220,9 @@ any, or of one. A weight is a share of 65535 of the largest in its row.`,
 			if cmd.Flags().Changed("at") {
 				q.At = &at
 			}
+			if err := checkAssumed(q.AssumeRules); err != nil {
+				return err
+			}
 			return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error {
 				r, err := who.Weights(ctx, q)
 				if err != nil {
@@ -235,12 +238,13 @@ any, or of one. A weight is a share of 65535 of the largest in its row.`,
 	})
 	cmd.Flags().Uint32Var(&at, "at", 0, "block to read it at (default the finalized head)")
 	mechanismFlag(cmd, &q.Mecid)
+	assumeFlag(cmd, &q.AssumeRules)
 	return cmd
 }
 
 func (a *app) printWeights(w io.Writer, r *control.Weights) {
-	fmt.Fprintf(w, "%s   %s %s   %s\n", a.style.bold(networkName(r.Network, r.Demo)+" "+subnetName(r.Netuid, r.Mecid)),
-		r.Block.Trust, block(r.Block.Number), count(len(r.Rows), "row"))
+	fmt.Fprintf(w, "%s   %s %s   rules of %s   %s\n", a.style.bold(networkName(r.Network, r.Demo)+" "+subnetName(r.Netuid, r.Mecid)),
+		r.Block.Trust, block(r.Block.Number), r.Rules, count(len(r.Rows), "row"))
 	for _, row := range r.Rows {
 		permit := ""
 		if row.Permit {

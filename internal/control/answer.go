@@ -70,6 +70,8 @@ type WeightsQuestion struct {
 	Mecid  uint8   `json:"mecid"`
 	UID    *uint16 `json:"uid,omitempty"` // nil: of all neurons
 	At     *uint32 `json:"at,omitempty"`  // nil: the finalized head
+
+	AssumeRules uint32 `json:"assume_rules,omitempty"`
 }
 
 // Weights is what `weights --json` prints.

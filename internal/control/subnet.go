@@ -36,7 +36,7 @@ func (l *Local) Weights(ctx context.Context, q WeightsQuestion) (*Weights, error
 	if q.UID != nil {
 		uid = int(*q.UID)
 	}
-	w, err := l.Node.Weights(ctx, q.Netuid, q.Mecid, uid, q.At)
+	w, err := l.Node.Weights(ctx, q.Netuid, q.Mecid, uid, q.At, q.AssumeRules)
 	if err != nil {
 		return nil, l.whyNot(ctx, err)
 	}
