@@ -413,11 +413,10 @@ func (c *Commitment) lock(e subtensor.TimelockedCommit, beacon drand.Beacon) {
 // A queued commitment is one that stands in a queue, timelocked or of a hash.
 type queued struct {
 	*Commitment
-	lock   subtensor.TimelockedCommit
-	hash   subtensor.HashCommit
-	facts  *commit.Facts
-	pulse  []byte // as stored; nil: absent
-	opened *commit.Opening
+	lock  subtensor.TimelockedCommit
+	hash  subtensor.HashCommit
+	facts *commit.Facts
+	pulse []byte // as stored; nil: absent
 }
 
 // queues reads what stands in the queues of the epochs from and to, and in those of hash commits,

@@ -163,7 +163,7 @@ func (j *judge) open(c *CommitID, e *entry, reveal *Reveal, at uint32) (row []su
 	key := opening{c.Hotkey, c.Hash, round}
 	o, ok := j.opened[key]
 	if !ok {
-		o = commit.Open(e.timelocked, p.Signature)
+		o = j.decrypt(e.timelocked, p.Signature)
 		j.opened[key] = o
 	}
 	if o.Why != commit.Stored {
@@ -316,7 +316,11 @@ func (j *judge) fate(before *block, c *CommitID, at uint32, e *entry) (*commit.F
 	if e.twins > 1 {
 		return nil, lack("fate", fmt.Errorf("%w: there are %d commitments of the hotkey with this ciphertext in the queue, and one may come to another end than the other", ErrProvesNothing, e.twins))
 	}
-	fate, err := commit.ReadFate(before, c.Netuid, c.Mecid, c.Epoch, c.Hash, c.Hotkey, uint64(at), j.verifier, e.rules)
+	v, err := j.verifierOf()
+	if err != nil {
+		return nil, fail("pulses", err)
+	}
+	fate, err := commit.ReadFate(before, c.Netuid, c.Mecid, c.Epoch, c.Hash, c.Hotkey, uint64(at), v, e.rules)
 	switch {
 	case errors.Is(err, commit.ErrNoEntry), errors.Is(err, commit.ErrNotDue):
 		return nil, fail("fate", fmt.Errorf("%w: %w", ErrNotSo, err))

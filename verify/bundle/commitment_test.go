@@ -170,8 +170,7 @@ func TestLost(t *testing.T) {
 	uids, values := []uint16{1, 2}, []uint16{30, 40}
 	foreign := c.seal(5, round, uids, values) // made for neuron 5, committed by 1
 	foreign.Hotkey = hotkey(1)
-	first, second := c.seal(0, round, uids, values), c.seal(0, round, values[:0], values[:0])
-	second = c.seal(0, round, []uint16{3}, []uint16{1})
+	first, second := c.seal(0, round, uids, values), c.seal(0, round, []uint16{3}, []uint16{1})
 	late := c.seal(2, round+1_000_000, uids, values) // its pulse never comes
 	damaged := c.seal(3, round, uids, values)
 	damaged.Ciphertext = damaged.Ciphertext[:90]

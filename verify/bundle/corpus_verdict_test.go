@@ -123,7 +123,7 @@ func chainVectors(c *corpus, add addFunc) {
 	finality("other-set", forged(0, c.sets[0]), "The right voters signed this block for set 5.", resigned(c.header(116), 1_204_881, 5))
 	finality("other-round", forged(0, c.sets[0]), "The right voters signed this block in another round.", resigned(c.header(116), 1_204_882, 6))
 	finality("other-block", forged(0, c.sets[0]), "The right voters signed the block before.", resigned(c.header(115), 1_204_881, 6))
-	finality("ancestry-unneeded", fmt.Sprint("justification: ancestry header 0: ancestry header not needed: no vote is for it or above it"), "A header of ancestry that connects no vote with the block.", alter(own, func(x *Bundle) { x.Final.Votes.Ancestry = []*verify.Header{c.header(117)} }))
+	finality("ancestry-unneeded", "justification: ancestry header 0: ancestry header not needed: no vote is for it or above it", "A header of ancestry that connects no vote with the block.", alter(own, func(x *Bundle) { x.Final.Votes.Ancestry = []*verify.Header{c.header(117)} }))
 	finality("ancestry-gap", fmt.Sprintf("justification: precommit 0: ancestry incomplete: no header of block 117, %v", c.header(117).Hash()), "The votes are for a block two above, and only the upper of the two headers is there.", alter(own, func(x *Bundle) {
 		x.Final.Votes.Ancestry = []*verify.Header{c.header(118)}
 		for i := range x.Final.Votes.List {

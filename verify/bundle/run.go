@@ -10,6 +10,7 @@ import (
 	"github.com/taolight/taolight/verify/drand"
 	"github.com/taolight/taolight/verify/rules"
 	"github.com/taolight/taolight/verify/subtensor"
+	"github.com/taolight/taolight/verify/tlock"
 	"github.com/taolight/taolight/verify/trie"
 )
 
@@ -45,7 +46,7 @@ type run struct {
 	usage    *trie.Usage
 	final    *block            // nil if there is none
 	blocks   map[uint32]*block // the final one, headers, fragments; with a Draft also those that are missing
-	verifier *drand.Verifier
+	verifier *drand.Verifier   // see verifierOf
 	beacon   drand.Beacon
 	assume   uint32 // spec whose rules are assumed where those of the chain are unknown; 0: none
 	lookups  int
@@ -54,6 +55,8 @@ type run struct {
 	badPulses error // why no pulse can be used
 	culprit   uint64
 	opened    map[opening]commit.Opening
+	opener    *tlock.Opener // of the signature last used
+	signature drand.Signature
 	wanted    map[uint32][]uint64 // rounds that are missing, by a block whose state may have them
 	draft     bool                // links and votes are checked elsewhere
 }
@@ -306,6 +309,38 @@ func (j *judge) label(set rules.Set) {
 	if set.Assumed() {
 		j.line.Text += " (" + set.String() + ")"
 	}
+}
+
+// verifierOf returns the verifier of the beacon's pulses, which costs as much as a header bundle's votes
+// and so is made when the first is looked at.
+func (r *run) verifierOf() (*drand.Verifier, error) {
+	if r.verifier == nil {
+		v, err := drand.NewVerifier(r.beacon)
+		if err != nil {
+			return nil, err
+		}
+		r.verifier = v
+	}
+	return r.verifier, nil
+}
+
+// decrypt opens a commitment. What openers share is worth making from the second one on.
+func (r *run) decrypt(c subtensor.TimelockedCommit, sig drand.Signature) commit.Opening {
+	if len(r.opened) == 0 {
+		return commit.Open(c, sig)
+	}
+	if r.opener == nil || r.signature != sig {
+		fresh := tlock.NewOpener
+		if r.opener != nil {
+			fresh = r.opener.With
+		}
+		o, err := fresh(sig)
+		if err != nil {
+			return commit.Open(c, sig) // it says what is wrong
+		}
+		r.opener, r.signature = o, sig
+	}
+	return commit.OpenWith(c, r.opener)
 }
 
 var errPulse = errors.New("pulse missing")

@@ -424,10 +424,10 @@ func (x *Bundle) checkPulses(r *run, b drand.Beacon, l *Line) error {
 			return lack("pulses", r.badPulses)
 		}
 	}
-	if err := r.setBeacon(b); err != nil {
-		r.badPulses = err
-		return fail("pulses", err)
+	if b == (drand.Beacon{}) {
+		b = drand.Quicknet()
 	}
+	r.beacon = b
 	for i := range x.Pulses {
 		r.pulses[x.Pulses[i].Round] = &pulse{Pulse: x.Pulses[i]}
 	}
@@ -436,7 +436,10 @@ func (x *Bundle) checkPulses(r *run, b drand.Beacon, l *Line) error {
 	}
 	l.Text = fmt.Sprintf("%s of %s", count(len(x.Pulses), "pulse"), name(r.beacon.Name))
 	l.add("beacon", r.beacon.Name)
-	err := r.verifier.VerifyAll(x.Pulses)
+	v, err := r.verifierOf()
+	if err == nil {
+		err = v.VerifyAll(x.Pulses)
+	}
 	if err == nil {
 		return nil
 	}
@@ -447,15 +450,4 @@ func (x *Bundle) checkPulses(r *run, b drand.Beacon, l *Line) error {
 	}
 	r.badPulses = err
 	return fail("pulses", err)
-}
-
-// setBeacon prepares for the pulses of a beacon; of quicknet, if it is the zero value.
-func (r *run) setBeacon(b drand.Beacon) error {
-	if b == (drand.Beacon{}) {
-		b = drand.Quicknet()
-	}
-	var err error
-	r.beacon = b
-	r.verifier, err = drand.NewVerifier(b)
-	return err
 }

@@ -48,6 +48,25 @@ type Facts struct {
 // holds (pallets/subtensor/src/utils/misc.rs, get_max_weight_limit: storage in 326, constant in 334).
 const maxWeightGone = 334
 
+func newFacts(netuid uint16, mecid uint8, hotkey verify.AccountID, r rules.Set) *Facts {
+	return &Facts{Rules: r, Netuid: netuid, Mecid: mecid, Hotkey: hotkey, Mechanisms: 1, MaxWeight: math.MaxUint16}
+}
+
+// askEpoch asks for what tells whether and when the mechanism's commitments are revealed: Exists,
+// Mechanisms, RevealPeriod and Schedule.
+func (f *Facts) askEpoch(q *subtensor.Batch) {
+	q.Subnet("NetworksAdded", f.Netuid, &f.Exists)
+	q.Subnet("RevealPeriodEpochs", f.Netuid, &f.RevealPeriod)
+	if f.Rules.Mechanisms {
+		q.Subnet("MechanismCountCurrent", f.Netuid, &f.Mechanisms)
+	}
+	if f.Rules.StatefulEpochs {
+		q.Schedule(f.Netuid, &f.Schedule)
+	} else {
+		q.Subnet("Tempo", f.Netuid, &f.Schedule.Tempo)
+	}
+}
+
 // ReadFacts reads the facts from a state, which is the one before the block that is asked about. It
 // asks for no more than it needs: a proof of the facts is as small as can be. What depends on the
 // first answers takes a second Load, and the stakes of the hotkey's parents a third.
@@ -56,12 +75,12 @@ func ReadFacts(s subtensor.State, netuid uint16, mecid uint8, hotkey verify.Acco
 	if err != nil {
 		return nil, err
 	}
-	f := &Facts{Rules: r, Netuid: netuid, Mecid: mecid, Hotkey: hotkey, Mechanisms: 1, MaxWeight: math.MaxUint16}
+	f := newFacts(netuid, mecid, hotkey, r)
 	var owner verify.AccountID
 	var permits []bool
 
 	var q subtensor.Batch
-	q.Subnet("NetworksAdded", netuid, &f.Exists)
+	f.askEpoch(&q)
 	q.Subnet("SubnetworkN", netuid, &f.Size)
 	q.Key("Uids", subtensor.KeyUids(netuid, hotkey), func(present bool, in *scale.Reader) {
 		if f.Registered = present; present {
@@ -71,22 +90,13 @@ func ReadFacts(s subtensor.State, netuid uint16, mecid uint8, hotkey verify.Acco
 	q.Subnet("ValidatorPermit", netuid, &permits)
 	q.Value("StakeThreshold", &f.StakeThreshold)
 	q.Subnet("CommitRevealWeightsEnabled", netuid, &f.CommitReveal)
-	q.Subnet("RevealPeriodEpochs", netuid, &f.RevealPeriod)
 	q.Subnet("WeightsVersionKey", netuid, &f.VersionKey)
 	q.Subnet("MinAllowedWeights", netuid, &f.MinWeights)
-	if r.Mechanisms {
-		q.Subnet("MechanismCountCurrent", netuid, &f.Mechanisms)
-	}
 	if r.OwnerExempt {
 		q.Subnet("SubnetOwnerHotkey", netuid, &owner)
 	}
 	if r.Spec < maxWeightGone {
 		q.Subnet("MaxWeightsLimit", netuid, &f.MaxWeight)
-	}
-	if r.StatefulEpochs {
-		q.Schedule(netuid, &f.Schedule)
-	} else {
-		q.Subnet("Tempo", netuid, &f.Schedule.Tempo)
 	}
 	if err := q.Load(s); err != nil {
 		return nil, err

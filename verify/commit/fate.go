@@ -35,15 +35,28 @@ func Open(c subtensor.TimelockedCommit, sig drand.Signature) Opening {
 	if err != nil {
 		return Opening{Why: CiphertextBad}
 	}
-	o, err := tlock.NewOpener(sig)
+	plain, err := ct.Open(sig)
+	return opened(plain, err, c.Hotkey)
+}
+
+// OpenWith is Open for one of several commitments, with an opener of its round.
+func OpenWith(c subtensor.TimelockedCommit, o *tlock.Opener) Opening {
+	ct, err := tlock.Parse(c.Ciphertext)
 	if err != nil {
-		return Opening{Why: PulseBad}
+		return Opening{Why: CiphertextBad}
 	}
 	plain, err := o.Open(ct)
-	if err != nil {
+	return opened(plain, err, c.Hotkey)
+}
+
+func opened(plain []byte, err error, committer verify.AccountID) Opening {
+	switch {
+	case errors.Is(err, tlock.ErrOpen):
 		return Opening{Why: Undecryptable}
+	case err != nil:
+		return Opening{Why: PulseBad} // the signature is no point
 	}
-	p, why := DecodePayload(plain, c.Hotkey)
+	p, why := DecodePayload(plain, committer)
 	return Opening{p, why}
 }
 
@@ -79,8 +92,10 @@ func ReadFate(s subtensor.State, netuid uint16, mecid uint8, epoch uint64, hash 
 		return nil, err
 	}
 	queue, err := readEntries(s, index, epoch, hotkey)
-	f, errFacts := ReadFacts(s, netuid, mecid, hotkey, r)
-	if err := worse(err, errFacts); err != nil {
+	f := newFacts(netuid, mecid, hotkey, r)
+	var q subtensor.Batch
+	f.askEpoch(&q)
+	if err := worse(err, q.Load(s)); err != nil {
 		return nil, err
 	}
 	asked := func(e entry) bool { return e.Hash() == hash }
@@ -103,8 +118,14 @@ func ReadFate(s subtensor.State, netuid uint16, mecid uint8, epoch uint64, hash 
 		for _, e := range queue {
 			fates = append(fates, e.expired())
 		}
-	} else if fates, err = f.reveal(queue, block, v); err != nil {
+	} else if fates, err = open(queue, v); err != nil {
 		return nil, err
+	} else if slices.ContainsFunc(fates, func(f *Fate) bool { return f.Why == Stored }) {
+		// Only now is there something to judge, and the rest of the facts asked for.
+		if f, err = ReadFacts(s, netuid, mecid, hotkey, r); err != nil {
+			return nil, err
+		}
+		f.reveal(fates, block)
 	}
 	var fate *Fate
 	for i, e := range queue {
@@ -167,32 +188,40 @@ func (e entry) expired() *Fate {
 	return &Fate{Why: Expired}
 }
 
-// reveal returns the fates of a hotkey's entries in the order of their queue. Entries of other
-// hotkeys make no difference to them.
-func (f *Facts) reveal(queue []entry, block uint64, v *drand.Verifier) ([]*Fate, error) {
-	now := *f
+// open returns the fates of a hotkey's entries as far as they follow from their pulses.
+func open(queue []entry, v *drand.Verifier) ([]*Fate, error) {
 	fates := make([]*Fate, len(queue))
 	for i, e := range queue {
 		fate, err := e.open(v)
 		if err != nil {
 			return nil, fmt.Errorf("entry %d of %v: %w", i, e.Hotkey, err)
 		}
-		if p := fate.Payload; fate.Why == Stored {
-			fate.Row, fate.Why = now.Judge(block, p.UIDs, p.Values, p.VersionKey)
-		}
-		if fate.Why == Stored {
-			for _, earlier := range fates[:i] {
-				if earlier.Why == Stored {
-					earlier.Why, earlier.Row = Superseded, nil
-				}
-			}
-			// Where commit-reveal was switched off meanwhile, what is stored counts for the rate limit of
-			// the next.
-			now.LastUpdate = block
-		}
 		fates[i] = fate
 	}
 	return fates, nil
+}
+
+// reveal settles the fates of a hotkey's entries that could be opened, in the order of their queue.
+// Entries of other hotkeys make no difference to them.
+func (f *Facts) reveal(fates []*Fate, block uint64) {
+	now := *f
+	for i, fate := range fates {
+		if fate.Why != Stored {
+			continue
+		}
+		p := fate.Payload
+		if fate.Row, fate.Why = now.Judge(block, p.UIDs, p.Values, p.VersionKey); fate.Why != Stored {
+			continue
+		}
+		for _, earlier := range fates[:i] {
+			if earlier.Why == Stored {
+				earlier.Why, earlier.Row = Superseded, nil
+			}
+		}
+		// Where commit-reveal was switched off meanwhile, what is stored counts for the rate limit of
+		// the next.
+		now.LastUpdate = block
+	}
 }
 
 // open returns the fate of an entry as far as it follows from its pulse: Stored if there is a payload

@@ -456,19 +456,22 @@ func TestBeacon(t *testing.T) {
 // ReadFate comes to an end on a state that is fetched as it asks, in few rounds, and asks for nothing
 // that it does not need.
 func TestFetched(t *testing.T) {
-	// The queue and the pulse; 11 facts; 5 of the schedule.
-	const always = 2 + 11 + 5
+	// The queue and the pulse; whether it is due, 5 of it of the schedule; the other facts.
+	const due = 2 + 3 + 5
+	const always = due + 8
 	for _, tt := range []struct {
 		name         string
 		edit         func(*world)
 		rounds, keys int
 	}{
-		{"no threshold", func(w *world) { w.threshold = 0 }, 2, always},
-		{"owner", func(w *world) { w.owner = alice }, 2, always},
-		{"stake", func(*world) {}, 2, always + 5},
-		{"commit-reveal off", func(w *world) { w.commitReveal = false }, 2, always + 5 + 2},
-		{"a parent", func(w *world) { w.parent = true }, 3, always + 5 + 2},
-		{"old rules", func(w *world) { w.spec, w.epoch, w.block = 319, 8, 901; w.mecid = 0 }, 2, 2 + 10 + 1 + 5}, // with MaxWeightsLimit
+		{"no pulse", func(w *world) { w.pulse = nil }, 2, due},
+		{"undecryptable", func(w *world) { w.seal = 1001 }, 2, due},
+		{"no threshold", func(w *world) { w.threshold = 0 }, 3, always},
+		{"owner", func(w *world) { w.owner = alice }, 3, always},
+		{"stake", func(*world) {}, 4, always + 5},
+		{"commit-reveal off", func(w *world) { w.commitReveal = false }, 4, always + 5 + 2},
+		{"a parent", func(w *world) { w.parent = true }, 5, always + 5 + 2},
+		{"old rules", func(w *world) { w.spec, w.epoch, w.block = 319, 8, 901; w.mecid = 0 }, 4, 2 + 10 + 1 + 5}, // with MaxWeightsLimit
 	} {
 		w := newWorld()
 		tt.edit(w)

@@ -26,7 +26,6 @@ func TestRuntime(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	type items = map[string]json.RawMessage
 	var record struct {
 		Netuid uint16
 		Uids   map[string]string
