@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -81,7 +82,8 @@ func (a *app) maker(cmd *cobra.Command, m *making, parse func(cmd *cobra.Command
 		return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error { return a.make(ctx, cmd, who, m) })
 	})
 	a.settings(cmd, readerSettings...)
-	a.timeoutFlag(cmd)
+	// Fetching all that a subnet's bundle needs takes minutes over a slow link.
+	cmd.Flags().DurationVar(&a.timeout, "timeout", 15*time.Minute, "how long to wait for an answer")
 	cmd.Flags().StringVarP(&m.out, "output", "o", "", "file to write, - for stdout")
 	return cmd
 }

@@ -152,8 +152,8 @@ func (a *app) ask(cmd *cobra.Command, wait bool, question func(ctx context.Conte
 		}
 		return s.late(err)
 	}
-	// The time was for joining; the question has a little of its own.
-	qctx, qcancel := context.WithTimeout(context.WithoutCancel(ctx), 30*time.Second)
+	// The time was for joining; the question has its own.
+	qctx, qcancel := context.WithTimeout(context.WithoutCancel(ctx), max(a.timeout, 30*time.Second))
 	defer qcancel()
 	return question(qctx, s.local)
 }
