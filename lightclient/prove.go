@@ -277,6 +277,8 @@ type CommitmentSelector struct {
 	Epoch  *uint64      // of this epoch
 	Block  *uint32      // made in this block
 	Hash   *verify.Hash // committed, or of the ciphertext
+	// Still also proves that the hotkey's weights at the finalized head are those that were revealed.
+	Still bool
 }
 
 func (s *CommitmentSelector) matches(c *Commitment) bool { return s.means(c.ID) }
@@ -305,7 +307,7 @@ func (n *Node) CommitmentClaims(ctx context.Context, netuid uint16, mecid uint8,
 	if err != nil {
 		return nil, nil, err
 	}
-	return l.claimsOf(netuid, mecid, c), c, nil
+	return l.claimsOf(netuid, mecid, c, s.Still), c, nil
 }
 
 // ProveCommitment finds a commitment and makes the bundle of what is known of it: from the states of
@@ -319,11 +321,18 @@ func (n *Node) ProveCommitment(ctx context.Context, netuid uint16, mecid uint8, 
 	if err != nil {
 		return nil, nil, err
 	}
-	if kept != nil {
+	if s.Still && c.State != Revealed {
+		return nil, c, fmt.Errorf("%w: it is %s, so that no weights can still be those", ErrNoCommitment, c.State)
+	}
+	if kept != nil && !s.Still {
 		x, err := l.cut(kept, c, o)
 		return x, c, err
 	}
-	x, err := l.prove(l.claimsOf(netuid, mecid, c), o)
+	var earlier []*bundle.Bundle
+	if kept != nil {
+		earlier = append(earlier, kept)
+	}
+	x, err := l.prove(l.claimsOf(netuid, mecid, c, s.Still), o, earlier...)
 	return x, c, err
 }
 
@@ -375,12 +384,16 @@ func (c *Commitment) claim(netuid uint16, mecid uint8) bundle.CommitID {
 
 // claimsOf returns what can be claimed of a commitment. That it was made is best shown by the state
 // after its block, while there is one; the entry says so itself as long as it stands.
-func (l *look) claimsOf(netuid uint16, mecid uint8, c *Commitment) []bundle.Claim {
+func (l *look) claimsOf(netuid uint16, mecid uint8, c *Commitment, still bool) []bundle.Claim {
 	at := c.ShownAt
 	if at != c.ID.Block && l.readable(c.ID.Block) {
 		at = c.ID.Block
 	}
-	return append([]bundle.Claim{bundle.MadeClaim{CommitID: c.claim(netuid, mecid), At: at}}, c.fateClaims(netuid, mecid)...)
+	claims := append([]bundle.Claim{bundle.MadeClaim{CommitID: c.claim(netuid, mecid), At: at}}, c.fateClaims(netuid, mecid)...)
+	if r, ok := claims[len(claims)-1].(bundle.RevealedClaim); ok && still {
+		claims = append(claims, bundle.EqualClaim{CommitID: r.CommitID, Shown: r.At - 1, At: l.head.Header.Number, Reveal: r.Reveal})
+	}
+	return claims
 }
 
 // readable reports whether the state of a block can be had.

@@ -215,6 +215,7 @@ the newest.`,
 	f.Uint16Var(&m.uid, "uid", 0, "its uid")
 	f.Uint64Var(&m.epoch, "epoch", 0, "epoch that it is of")
 	f.Uint32Var(&m.made, "made", 0, "block that it was made in")
+	f.BoolVar(&m.question.Still, "still", false, "also that the weights at the finalized head are still those")
 	mechanismFlag(cmd, &m.mecid)
 	assumeFlag(cmd, &m.question.AssumeRules)
 	return cmd

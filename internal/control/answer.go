@@ -101,6 +101,7 @@ type ProveQuestion struct {
 	Hotkey      string   `json:"hotkey,omitempty"`
 	Epoch       *uint64  `json:"epoch,omitempty"` // of ProveCommitment
 	Made        *uint32  `json:"made,omitempty"`  // the block that it was made in, of ProveCommitment
+	Still       bool     `json:"still,omitempty"` // of ProveCommitment: also that the weights are still those
 	AssumeRules uint32   `json:"assume_rules,omitempty"`
 }
 

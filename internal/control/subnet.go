@@ -59,7 +59,7 @@ func (l *Local) prove(ctx context.Context, q ProveQuestion, o lightclient.ProveO
 		if err != nil {
 			return nil, err
 		}
-		b, _, err := l.Node.ProveCommitment(ctx, q.Netuid, q.Mecid, lightclient.CommitmentSelector{Hotkey: hotkey, Epoch: q.Epoch, Block: q.Made}, o)
+		b, _, err := l.Node.ProveCommitment(ctx, q.Netuid, q.Mecid, lightclient.CommitmentSelector{Hotkey: hotkey, Epoch: q.Epoch, Block: q.Made, Still: q.Still}, o)
 		return b, err
 	}
 	at := uint32(0)
