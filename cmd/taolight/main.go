@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"strings"
 	"time"
@@ -28,6 +29,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/taolight/taolight/internal/control"
+	"github.com/taolight/taolight/lightclient/p2p"
 )
 
 // An app is one invocation.
@@ -52,6 +54,11 @@ func main() {
 
 // realMain runs the program and returns its exit code; tests run it as well.
 func realMain() int {
+	// What libp2p says of itself is neither a result nor a warning with a remedy, such as a listener that
+	// was closed twice at the end. Who asks for its log by its own variable gets it.
+	if os.Getenv("GOLOG_LOG_LEVEL") == "" {
+		p2p.SetLogHandler(slog.DiscardHandler)
+	}
 	a := &app{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), program: os.Args[0],
 		style: styleOf(os.Stdout), now: time.Now,
