@@ -92,8 +92,8 @@ func grow[T any](to *[]T, from []T) []T {
 }
 
 // of returns v times a share of 2^64, rounded down.
-func (share u128) of(v uint64) uint64 {
-	p, _, ok := share.mul(u128{hi: v}, 64)
+func (x u128) of(v uint64) uint64 {
+	p, _, ok := x.mul(u128{hi: v}, 64)
 	if !ok {
 		return ^uint64(0)
 	}
