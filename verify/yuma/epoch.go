@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/taolight/taolight/verify/rules"
 )
@@ -144,7 +145,7 @@ func Epoch(in *Inputs, r rules.Set) (*Outputs, *Trace, error) {
 	out := &Outputs{Active: in.active(t.ActivityCutoff)}
 
 	t.Stake = StakeWeights(in.Stake, in.StakeThreshold, exempt)
-	permits := append([]bool(nil), in.ValidatorPermit...)
+	permits := slices.Clone(in.ValidatorPermit)
 	if exempt >= 0 && exempt < len(permits) {
 		permits[exempt] = true
 	}
@@ -161,7 +162,7 @@ func Epoch(in *Inputs, r rules.Set) (*Outputs, *Trace, error) {
 	for i, rank := range t.Ranks {
 		t.Trust[i] = rank.SafeDiv(t.Preranks[i])
 	}
-	t.Incentive = append([]I32F32(nil), t.Ranks...)
+	t.Incentive = slices.Clone(t.Ranks)
 	normalize(t.Incentive)
 
 	t.WeightsForBonds = interpolate(t.Weights, t.ClippedWeights, t.BondsPenalty)

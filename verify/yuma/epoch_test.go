@@ -1,6 +1,7 @@
 package yuma
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 
@@ -10,10 +11,12 @@ import (
 // A vector is one line of the epoch vectors: what an epoch is computed from, and what the runtime's own
 // arithmetic makes of it.
 type vector struct {
+	Spec              *uint32 `json:"spec_version"` // none: 425
 	N                 int
 	Block             uint64
 	Tempo             uint16
 	Factor            uint32
+	Cutoff            uint16 `json:"activity_cutoff"`
 	LMS               uint64
 	LastUpdate        []uint64 `json:"last_update"`
 	Reg               []uint64
@@ -40,6 +43,8 @@ type vector struct {
 		Consensus, Incentive, Dividends, VTrust []uint16
 		Bonds                                   [][][2]uint16
 		RawStake                                []uint64 `json:"raw_stake"`
+		Rank, Trust                             []uint16
+		PruningScores                           []uint16 `json:"pruning_scores"`
 	}
 	Dbg struct {
 		Stake       []I32F32
@@ -47,6 +52,7 @@ type vector struct {
 		Consensus   []I32F32
 		Incentive   []I32F32
 		Dividends   []I32F32
+		VTrust      []I32F32 `json:"validator_trust"`
 	}
 }
 
@@ -62,7 +68,7 @@ func rowsOf(rows [][][2]uint16) [][]Weight {
 
 func (c *vector) inputs() *Inputs {
 	in := &Inputs{
-		Block: c.Block, Tempo: c.Tempo, ActivityCutoffFactorMilli: c.Factor, LastMechansimStepBlock: c.LMS,
+		Block: c.Block, Tempo: c.Tempo, ActivityCutoff: c.Cutoff, ActivityCutoffFactorMilli: c.Factor, LastMechansimStepBlock: c.LMS,
 		StakeThreshold: c.Threshold, Owner: -1,
 		LastUpdate: c.LastUpdate, BlockAtRegistration: c.Reg, ValidatorPermit: c.Permits, MaxAllowedValidators: c.MaxVal,
 		Weights: rowsOf(c.Weights), Bonds: rowsOf(c.Bonds),
@@ -135,29 +141,56 @@ func equalRows(t testing.TB, what string, got, want [][]Weight) {
 
 func TestEpochVectors(t *testing.T) {
 	whole := []string{"epoch_small.jsonl", "epoch_medium.jsonl", "epoch_large.jsonl"}
-	lines(t, whole, "epoch.jsonl", func(t *testing.T, line []byte) {
-		var c vector
-		parse(t, line, &c)
-		out, trace := run(t, c.inputs(), 425)
-		equal(t, "stake", trace.Stake, c.Dbg.Stake)
-		equal(t, "active stake", trace.ActiveStake, c.Dbg.ActiveStake)
-		equal(t, "raw consensus", trace.Consensus, c.Dbg.Consensus)
-		equal(t, "raw incentive", trace.Incentive, c.Dbg.Incentive)
-		equal(t, "raw dividends", trace.Dividends, c.Dbg.Dividends)
-		equal(t, "raw stake", out.RawStake, c.Out.RawStake)
-		equal(t, "stake weight", out.StakeWeight, c.Out.StakeWeight)
-		equal(t, "active", out.Active, c.Out.Active)
-		equal(t, "permit", out.ValidatorPermit, c.Out.Permit)
-		equal(t, "consensus", out.Consensus, c.Out.Consensus)
-		equal(t, "incentive", out.Incentive, c.Out.Incentive)
-		equal(t, "dividends", out.Dividends, c.Out.Dividends)
-		equal(t, "validator trust", out.ValidatorTrust, c.Out.VTrust)
-		equal(t, "emission", out.Emission, c.Out.Emission)
-		equal(t, "server emission", out.ServerEmission, c.Out.Server)
-		equal(t, "validator emission", out.ValidatorEmission, c.Out.Validator)
-		equalRows(t, "bonds", out.Bonds, rowsOf(c.Out.Bonds))
-		if t.Failed() {
-			t.Fatalf("%.300s …", line)
+	lines(t, whole, "epoch.jsonl", testEpoch)
+}
+
+// Epochs that no chain had, under rules old and new: rows out of order, with zeros, with one uid twice,
+// lists too short, hyperparameters at their ends.
+func TestOddEpochVectors(t *testing.T) { lines(t, nil, "epoch_odd.jsonl", testEpoch) }
+
+// Six epochs of a real runtime, of spec 293.
+func TestRuntimeEpochs(t *testing.T) { lines(t, nil, "epoch_runtime.jsonl", testEpoch) }
+
+func testEpoch(t *testing.T, line []byte) {
+	var c vector
+	parse(t, line, &c)
+	spec := uint32(425)
+	if c.Spec != nil {
+		spec = *c.Spec
+	}
+	out, trace := run(t, c.inputs(), spec)
+	equal(t, "active", out.Active, c.Out.Active)
+	equal(t, "permit", out.ValidatorPermit, c.Out.Permit)
+	equal(t, "consensus", out.Consensus, c.Out.Consensus)
+	equal(t, "incentive", out.Incentive, c.Out.Incentive)
+	equal(t, "dividends", out.Dividends, c.Out.Dividends)
+	equal(t, "emission", out.Emission, c.Out.Emission)
+	equalRows(t, "bonds", out.Bonds, rowsOf(c.Out.Bonds))
+	// Not in every line.
+	for _, x := range []struct {
+		what      string
+		got, want any
+	}{
+		{"stake", trace.Stake, c.Dbg.Stake},
+		{"active stake", trace.ActiveStake, c.Dbg.ActiveStake},
+		{"raw consensus", trace.Consensus, c.Dbg.Consensus},
+		{"raw incentive", trace.Incentive, c.Dbg.Incentive},
+		{"raw dividends", trace.Dividends, c.Dbg.Dividends},
+		{"stake weight", out.StakeWeight, c.Out.StakeWeight},
+		{"raw stake", out.RawStake, c.Out.RawStake},
+		{"server emission", out.ServerEmission, c.Out.Server},
+		{"validator emission", out.ValidatorEmission, c.Out.Validator},
+		{"raw validator trust", trace.ValidatorTrust, c.Dbg.VTrust},
+		{"validator trust", out.ValidatorTrust, c.Out.VTrust},
+		{"rank", out.Rank, c.Out.Rank},
+		{"trust", out.Trust, c.Out.Trust},
+		{"pruning scores", out.PruningScores, c.Out.PruningScores},
+	} {
+		if !reflect.ValueOf(x.want).IsNil() && !reflect.DeepEqual(x.got, x.want) {
+			t.Errorf("%s: %v, want %v", x.what, x.got, x.want)
 		}
-	})
+	}
+	if t.Failed() {
+		t.Fatalf("%.300s …", line)
+	}
 }
