@@ -98,7 +98,10 @@ func (q *question) past(v *view, out *Commitments) error {
 			return nil
 		}
 		if i >= epochs {
-			out.Beyond = fmt.Sprintf("earlier than the epoch begun at #%d was not asked for", begunAt(next, end))
+			out.Beyond = "past ones were not asked for"
+			if next != nil {
+				out.Beyond = fmt.Sprintf("those of epochs before the one begun at #%d were not asked for", next.at.Header.Number)
+			}
 			return nil
 		}
 		epoch := end.epoch(q.netuid)
@@ -138,13 +141,6 @@ func (q *question) found(out *Commitments, end *view) bool {
 	}
 	s := q.until
 	return s.Block != nil && *s.Block > end.at.Header.Number || s.Epoch != nil && *s.Epoch > end.next(q.netuid)
-}
-
-func begunAt(next, end *view) uint32 {
-	if next != nil {
-		return next.at.Header.Number
-	}
-	return end.at.Header.Number
 }
 
 // endOfPast tells an error that ends the looking back from one that spoils the answer.

@@ -80,7 +80,7 @@ func TestPrunedCommitments(t *testing.T) {
 	}
 	// By default only the last reveals are looked at.
 	c, err = node.Commitments(ctx, 1, 1, lightclient.CommitmentsOptions{})
-	if err != nil || c.Pruned || !strings.Contains(c.Beyond, "was not asked for") {
+	if err != nil || c.Pruned || !strings.Contains(c.Beyond, "were not asked for") {
 		t.Errorf("beyond %q, %v", c.Beyond, err)
 	}
 	epochs := make(map[uint64]bool)
