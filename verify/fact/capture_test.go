@@ -125,6 +125,7 @@ func TestCaptures(t *testing.T) {
 		{"commit", "finney_commit_fixture.json", 1},
 		{"timelock", "tle_round1000.json", 2},
 		{"upscale", "max_upscale.jsonl", 100},
+		{"epoch", "epoch.jsonl", 15},
 	} {
 		facts, err := Split(capture(t, tt.file))
 		if err != nil || len(facts) != tt.facts {

@@ -1,6 +1,6 @@
 // Package fact judges single facts about the chain that come as JSON: a header, a justification, a
 // warp proof, a storage proof, a block's extrinsics, a drand pulse, a weight commitment and what its
-// timelock holds. It is what `taolight verify --kind` runs.
+// timelock holds, a Yuma epoch. It is what `taolight verify --kind` runs.
 //
 // It promises a verdict for every input, never a panic, and that a verdict of OK rests on the rule
 // of the fact's kind alone: results that the input states (a hash, a slot, a value) are compared

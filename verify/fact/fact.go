@@ -37,6 +37,7 @@ var kinds = []Kind{
 	{"commit", "who, netuid_index (or netuid, mecid), uids, values, salt, version_key, hash; or call (one that commits weights)", checkCommit},
 	{"timelock", "Ciphertext, Signature, Round, optional Plaintext, hotkey, Esk, Sigma, Nonce, public_key", checkTimelock},
 	{"upscale", "in, out (weights before and after the largest becomes 65535)", checkUpscale},
+	{"epoch", "a Yuma epoch: n, block, tempo, factor, lms, last_update, reg, alpha, tao, parents, children, tao_weight, threshold, owner, permits, maxval, weights, bonds, kappa, penalty, bma, yuma3, liquid, alow, ahigh, steep, cr, commit_blocks, rao, optional spec_version (else 425), activity_cutoff (before 423); and out, optional dbg", checkEpoch},
 }
 
 // Kinds returns the kinds of fact, in the order of the help.

@@ -217,6 +217,9 @@ func FuzzCheck(f *testing.F) {
 	}
 	add(6, capture(f, "finney_commit_fixture.json"))
 	add(6, []byte(`{"call":"0x07600200f7badfe21fad67a617d01e9738709d14e9891ba904ae542ab469e39e10d113ce","netuid":2}`))
+	for _, r := range recordsOf(f, "epoch.jsonl")[4:8] {
+		add(9, mustJSON(f, r))
+	}
 	f.Fuzz(func(t *testing.T, kind byte, in []byte) {
 		v := Check(kinds[int(kind)%len(kinds)].Name, in, Options{})
 		if (v.Reason == "") != (v.Outcome == OK) || (v.Err == nil) != (v.Outcome == OK) {
