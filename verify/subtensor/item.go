@@ -30,6 +30,7 @@ var (
 	identityBlake2   = []hasher{identity, blake2}
 	blake2Identity   = []hasher{blake2, identity}
 	twoxTwox         = []hasher{twox64, twox64}
+	shares           = []hasher{blake2, blake2, identity}
 )
 
 const (
@@ -43,7 +44,7 @@ const (
 // runtime/src/lib.rs, pallets/drand/src/lib.rs, frame_system, pallet_timestamp), and the only place
 // that says how its key is made. Hashers and defaults are the same in all audited runtimes that have
 // the item, but for MaxWeightsLimit: its default was 1000 below spec 334, when the registration of a
-// subnet wrote 65535 all the same.
+// subnet wrote 65535 all the same; and for MaxAllowedUids, likewise 4096 in place of 256 at spec 343.
 var items = map[string]item{
 	// By storage index, which is the netuid for the first mechanism.
 	"Weights":                 {module, identityIdentity, nil}, // index, uid → Vec<(u16, u16)>
@@ -61,6 +62,16 @@ var items = map[string]item{
 	"ChildKeys":           {module, blake2Identity, nil},      // hotkey, netuid → Vec<(u64, hotkey)>
 	"ParentKeys":          {module, blake2Identity, nil},      // hotkey, netuid → Vec<(u64, hotkey)>
 
+	"IsNetworkMember":     {module, blake2Identity, boolean(false)}, // hotkey, netuid → bool
+	"Axons":               {module, identityBlake2, nil},            // netuid, hotkey → AxonInfo
+	"Owner":               {module, byBlake2, nil},                  // hotkey → coldkey
+	"OwnedHotkeys":        {module, byBlake2, nil},                  // coldkey → Vec<hotkey>
+	"StakingHotkeys":      {module, byBlake2, nil},                  // coldkey → Vec<hotkey>
+	"Alpha":               {module, shares, make([]byte, 16)},       // hotkey, coldkey, netuid → U64F64, below AlphaV2
+	"TotalHotkeyShares":   {module, blake2Identity, make([]byte, 16)},
+	"AlphaV2":             {module, shares, make([]byte, 24)},         // hotkey, coldkey, netuid → (u128, i64)
+	"TotalHotkeySharesV2": {module, blake2Identity, make([]byte, 24)}, // hotkey, netuid → (u128, i64)
+
 	// By netuid, one entry for each uid.
 	"Active":          {module, byIdentity, nil}, // Vec<bool>
 	"ValidatorPermit": {module, byIdentity, nil}, // Vec<bool>
@@ -69,6 +80,8 @@ var items = map[string]item{
 	"ValidatorTrust":  {module, byIdentity, nil}, // Vec<u16>
 	"StakeWeight":     {module, byIdentity, nil}, // Vec<u16>
 	"Emission":        {module, byIdentity, nil}, // Vec<u64>
+	"Rank":            {module, byIdentity, nil}, // Vec<u16>, to spec 393
+	"Trust":           {module, byIdentity, nil}, // Vec<u16>, to spec 393
 
 	// By netuid.
 	"NetworksAdded":              {module, byIdentity, boolean(false)},
@@ -104,6 +117,25 @@ var items = map[string]item{
 	"PendingRootAlphaDivs":       {module, byIdentity, u64(0)},
 	"PendingOwnerCut":            {module, byIdentity, u64(0)},
 
+	"SubnetOwner":                   {module, byIdentity, nil},                      // coldkey
+	"TokenSymbol":                   {module, byIdentity, []byte("\x10\U0001d70f")}, // Vec<u8>, UTF-8
+	"SubnetIdentitiesV3":            {module, byBlake2, nil},                        // SubnetIdentityV3
+	"MaxAllowedUids":                {module, byIdentity, u16(256)},
+	"NetworkRegistrationAllowed":    {module, byIdentity, boolean(true)},
+	"NetworkPowRegistrationAllowed": {module, byIdentity, boolean(true)},
+	"NetworkRegisteredAt":           {module, byIdentity, u64(0)}, // block
+	"FirstEmissionBlockNumber":      {module, byIdentity, nil},    // block u64
+	"SubtokenEnabled":               {module, byIdentity, boolean(false)},
+	"ServingRateLimit":              {module, byIdentity, u64(50)},              // blocks
+	"Burn":                          {module, byIdentity, u64(100_000_000)},     // rao
+	"MinBurn":                       {module, byIdentity, u64(500_000)},         // rao
+	"MaxBurn":                       {module, byIdentity, u64(100_000_000_000)}, // rao
+	"Difficulty":                    {module, byIdentity, u64(10_000_000)},
+	"SubnetTAO":                     {module, byIdentity, u64(0)}, // rao
+	"SubnetAlphaIn":                 {module, byIdentity, u64(0)}, // rao of alpha
+	"SubnetAlphaOut":                {module, byIdentity, u64(0)}, // rao of alpha
+	"SubnetAlphaOutEmission":        {module, byIdentity, u64(0)}, // rao of alpha in a block
+
 	// Values.
 	"TaoWeight":                  {module, plain, u64(971_718_665_099_567_868)},
 	"StakeThreshold":             {module, plain, u64(0)},
@@ -115,9 +147,10 @@ var items = map[string]item{
 	"LastStoredRound":    {drand, plain, u64(0)},
 	"OldestStoredRound":  {drand, plain, u64(0)},
 	"BeaconConfig":       {drand, plain, nil},
-	"BlockHash":          {system, byTwox, nil},      // number u32 → hash
-	"LastRuntimeUpgrade": {system, plain, nil},       // (compact spec_version, spec_name)
-	"Now":                {timestamp, plain, u64(0)}, // milliseconds
+	"Account":            {system, byBlake2, append(make([]byte, 55), 0x80)}, // AccountInfo, 56 bytes
+	"BlockHash":          {system, byTwox, nil},                              // number u32 → hash
+	"LastRuntimeUpgrade": {system, plain, nil},                               // (compact spec_version, spec_name)
+	"Now":                {timestamp, plain, u64(0)},                         // milliseconds
 }
 
 func u16(v uint16) []byte   { return scale.AppendU16(nil, v) }
