@@ -217,3 +217,45 @@ func (n *Node) Hyperparameters(ctx context.Context, netuid uint16) (*subtensor.H
 	}
 	return h, statusOf(b), nil
 }
+
+// Metagraph reads the table of a subnet's neurons. ErrNoSubnet if there is no such subnet,
+// ErrUnknownRules unless the chain's rules at that block are audited or others are assumed, a
+// PrunedError if no peer has that state.
+func (n *Node) Metagraph(ctx context.Context, netuid uint16, o StateOptions) (*Metagraph, error) {
+	l, err := n.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.metagraph(netuid, o)
+}
+
+// Subnets reads all subnets of the chain; that they are all is proven too. Errors are those of
+// Metagraph.
+func (n *Node) Subnets(ctx context.Context, o StateOptions) (*Subnets, error) {
+	l, err := n.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.allSubnets(o)
+}
+
+// Subnet reads one subnet with its settings, as the only one of a Subnets. Errors are those of
+// Metagraph.
+func (n *Node) Subnet(ctx context.Context, netuid uint16, o StateOptions) (*Subnets, error) {
+	l, err := n.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.oneSubnet(netuid, o)
+}
+
+// Account reads an address: its balance, what it has staked and to whom, and its neurons on all
+// subnets. An address that the chain has nothing of is no error: that is proven too. Errors are those
+// of Metagraph.
+func (n *Node) Account(ctx context.Context, who verify.AccountID, o StateOptions) (*Account, error) {
+	l, err := n.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.account(who, o)
+}

@@ -23,6 +23,10 @@ const (
 	methodCommits = "commits"
 	methodWeights = "weights"
 	methodProve   = "prove"
+
+	methodMetagraph = "metagraph"
+	methodSubnets   = "subnets"
+	methodAccount   = "account"
 )
 
 // Schema is the version of the answers' JSON form: fields are added, never renamed.
@@ -45,6 +49,11 @@ type Answerer interface {
 	Weights(ctx context.Context, q WeightsQuestion) (*Weights, error)
 	// Prove makes a bundle. What it takes of the network shows as progress (WithProgress).
 	Prove(ctx context.Context, q ProveQuestion) (*Proven, error)
+
+	Metagraph(ctx context.Context, q TableQuestion) (*Metagraph, error)
+	// Subnets tells of all subnets or, with a netuid, of one and its settings.
+	Subnets(ctx context.Context, q TableQuestion) (*Subnets, error)
+	Account(ctx context.Context, q TableQuestion) (*Account, error)
 }
 
 // A CommitsQuestion asks for the weight commitments of a mechanism of a subnet.

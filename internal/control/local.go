@@ -69,6 +69,12 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 		return answer(ctx, params, l.Weights)
 	case methodProve:
 		return answer(ctx, params, l.Prove)
+	case methodMetagraph:
+		return answer(ctx, params, l.Metagraph)
+	case methodSubnets:
+		return answer(ctx, params, l.Subnets)
+	case methodAccount:
+		return answer(ctx, params, l.Account)
 	case methodBackup:
 		if l.Store == nil {
 			return nil, errNoStore

@@ -36,6 +36,42 @@ const (
 	weightsLimit   = 32_768
 )
 
+// symbols are those of the subnets' tokens.
+var symbols = map[uint16]string{0: "τ", 1: "α", 3: "γ"}
+
+// identityOf is a SubnetIdentityV3 with nothing but a name.
+func identityOf(name string) []byte {
+	return append(scale.AppendBlob(nil, []byte(name)), make([]byte, 7)...)
+}
+
+// own writes what a neuron's coldkey has: the hotkey, all shares of its stake, and a little TAO. The
+// neurons of odd uids serve.
+func (c *crowd) own(p *pallet, s *subnet, uid uint16, hotkey verify.AccountID, coldkey [32]byte) {
+	one := append(scale.AppendCompact(nil, 1), hotkey[:]...)
+	p.put(verify.AppendBlake2b128Concat(item("OwnedHotkeys"), coldkey[:]), one)
+	p.put(verify.AppendBlake2b128Concat(item("StakingHotkeys"), coldkey[:]), one)
+	for _, id := range []uint16{0, s.netuid} {
+		alpha := p.number(ofHotkey("TotalHotkeyAlpha", hotkey, id), 0)
+		if alpha == 0 {
+			continue
+		}
+		mine, all, share := "Alpha", "TotalHotkeyShares", append(u64(0), u64(alpha)...) // U64F64
+		if p.spec >= specOwner {
+			mine, all, share = "AlphaV2", "TotalHotkeySharesV2", append(append(u64(alpha), u64(0)...), u64(0)...) // SafeFloat
+		}
+		p.put(append(verify.AppendBlake2b128Concat(verify.AppendBlake2b128Concat(item(mine), hotkey[:]), coldkey[:]), u16(id)...), share)
+		p.put(ofHotkey(all, hotkey, id), share)
+	}
+	if uid%2 == 1 {
+		// AxonInfo: block u64, version u32, ip u128, port u16, then ip_type, protocol and two
+		// placeholders. The addresses are of a block for documentation.
+		axon := append(append(u64(0), u32(10_002_000)...), 0, 0, 0, 0)
+		copy(axon[12:], []byte{byte(uid + 1), 113, 0, 203})
+		axon = append(append(axon, make([]byte, 12)...), u16(8091)...)
+		p.put(verify.AppendBlake2b128Concat(identity("Axons", s.netuid), hotkey[:]), append(axon, 4, 4, 0, 0))
+	}
+}
+
 // A holder of a uid is known by how often the uid changed hands before an epoch, which it does in
 // each epoch whose fault is NotRegistered.
 func (c *crowd) holder(s *subnet, uid uint16, epoch uint64) verify.AccountID {
@@ -80,7 +116,9 @@ func (c *crowd) sabotage(p *pallet, s *subnet, f CommitFault, epoch uint64) {
 	case NoPermit:
 		p.setPermit(s.netuid, s.faulty, false)
 	case NotRegistered:
-		p.replaceNeuron(s.netuid, s.faulty, c.holder(s, s.faulty, epoch+1))
+		hotkey, coldkey := c.holder(s, s.faulty, epoch+1), c.keys.account("coldkey", int(s.netuid)<<16|int(s.faulty))
+		p.replaceNeuron(s.netuid, s.faulty, hotkey)
+		p.put(verify.AppendBlake2b128Concat(item("Owner"), hotkey[:]), coldkey[:])
 	case NoMechanism:
 		p.setMechanisms(s.netuid, 1)
 	}
@@ -108,6 +146,7 @@ func (p *pallet) replaceNeuron(netuid, uid uint16, who verify.AccountID) {
 	old, _ := p.hotkey(netuid, uid)
 	p.remove(uidKey(netuid, old))
 	p.remove(ofHotkey("IsNetworkMember", old, netuid))
+	p.remove(verify.AppendBlake2b128Concat(identity("Axons", netuid), old[:]))
 	p.put(pair("Keys", netuid, uid), who[:])
 	p.put(uidKey(netuid, who), u16(uid))
 	p.put(pair("BlockAtRegistration", netuid, uid), u64(p.block))
@@ -211,6 +250,16 @@ func (c *crowd) found(p *pallet, s *subnet, tempo uint16) {
 	put("BondsPenalty", u16(65_535))
 	put("BondsMovingAverage", u64(900_000))
 	put("NetworkRegistrationAllowed", []byte{1})
+	put("NetworkRegisteredAt", u64(0))
+	put("Burn", u64(500_000_000+uint64(id)*1_000_000))
+	put("MinBurn", u64(500_000))
+	put("MaxBurn", u64(100_000_000_000))
+	put("TokenSymbol", scale.AppendBlob(nil, []byte(symbols[id])))
+	if id != 0 {
+		put("FirstEmissionBlockNumber", u64(0))
+		put("SubtokenEnabled", []byte{1})
+		p.put(blake("SubnetIdentitiesV3", id), identityOf("demo "+symbols[id]))
+	}
 	p.put(twox("RevealPeriodEpochs", id), u64(1))
 	if id != 0 {
 		put("WeightsVersionKey", u64(versionKey))
@@ -250,6 +299,7 @@ func (c *crowd) found(p *pallet, s *subnet, tempo uint16) {
 			shares[uid] = 65_535 / uint16(s.permits)
 		}
 		s.stake(p, uid, hotkey)
+		c.own(p, s, uid, hotkey, coldkey)
 	}
 	if id != 0 {
 		// The first validator lends half of its stake to the second.
