@@ -21,13 +21,17 @@ func medians(stake []I32F32, weights *Matrix, kappa I32F32) []I32F32 {
 	// Only rows with stake take part, and their stake is made 1 again: after the first division it is
 	// a little less.
 	use := make([]I32F32, n)
+	rows := 0
 	for i, s := range stake {
-		use[i] = max(s, 0)
+		if s > 0 {
+			use[i] = s
+			rows++
+		}
 	}
 	normalize(use)
 	total := sum(use)
 	minority := total.Sub(kappa)
-	// The scores above 0 by column, each column in a piece of one slice.
+	// The scores by column, each column in a piece of one slice.
 	start := make([]int32, n+1)
 	for i, s := range stake {
 		if s <= 0 {
@@ -58,18 +62,18 @@ func medians(stake []I32F32, weights *Matrix, kappa I32F32) []I32F32 {
 		}
 	}
 	for j := range n {
-		out[j] = median(scores[start[j]:end[j]], total, minority)
+		out[j] = median(scores[start[j]:end[j]], rows, total, minority)
 	}
 	return out
 }
 
-// median returns the median of the scores and of as many 0 as make up the total stake. It sorts.
-func median(scores []score, total, minority I32F32) I32F32 {
+// median returns the median of the scores, and of 0 for the rows that have none. It sorts.
+func median(scores []score, rows int, total, minority I32F32) I32F32 {
 	zero := total
 	for _, s := range scores {
 		zero -= s.stake
 	}
-	if zero > 0 && zero > minority {
+	if len(scores) < rows && zero > minority {
 		return 0
 	}
 	slices.SortFunc(scores, func(a, b score) int { return cmp.Compare(a.value, b.value) })

