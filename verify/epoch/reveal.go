@@ -184,8 +184,8 @@ func (r *reading) reveal(v *drand.Verifier) {
 	}
 }
 
-// openers has one for each signature, so that what the commitments of a round share is done once.
-type openers map[drand.Signature]*tlock.Opener
+// openers has one for each pulse, so that what the commitments of a round share is done once.
+type openers map[drand.Pulse]*tlock.Opener
 
 // open opens one commitment with the value of its pulse, as the chain does. The reason is commit.Stored
 // if there is a payload to judge.
@@ -195,8 +195,8 @@ func (o openers) open(c subtensor.TimelockedCommit, value []byte, v *drand.Verif
 		return nil, 0, fmt.Errorf("pulse of round %d: %w", c.Round, err)
 	}
 	pulse, err := kept.Pulse()
-	if err == nil && o[pulse.Signature] == nil {
-		pulse.Round = c.Round // the key's: the chain does not look at the value's
+	pulse.Round = c.Round // the key's: the chain does not look at the value's
+	if err == nil && o[pulse] == nil {
 		if v != nil {
 			if err := v.Verify(pulse); err != nil {
 				return nil, 0, fmt.Errorf("%w: %w", commit.ErrOtherBeacon, err)
@@ -211,7 +211,7 @@ func (o openers) open(c subtensor.TimelockedCommit, value []byte, v *drand.Verif
 			opener, err = tlock.NewOpener(pulse.Signature)
 		}
 		if err == nil {
-			o[pulse.Signature] = opener
+			o[pulse] = opener
 		}
 	}
 	if err != nil {
@@ -221,6 +221,6 @@ func (o openers) open(c subtensor.TimelockedCommit, value []byte, v *drand.Verif
 		}
 		return nil, commit.PulseBad, nil
 	}
-	opening := commit.OpenWith(c, o[pulse.Signature])
+	opening := commit.OpenWith(c, o[pulse])
 	return opening.Payload, opening.Why, nil
 }
