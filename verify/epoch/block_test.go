@@ -250,6 +250,11 @@ func TestMechanisms(t *testing.T) {
 		after.put(subtensor.KeySubnet("Incentive", second), list(c.Out.Incentive, u16))
 		v := judge(t, c, before, after)
 		allEqual(t, v)
+		for uid, x := range v.Mechanisms[1].ServerEmission {
+			if x != 0 {
+				t.Errorf("uid %d has %d of nothing", uid, x)
+			}
+		}
 		if len(v.Arrays) != 11 {
 			t.Errorf("%d arrays", len(v.Arrays))
 		}
@@ -342,6 +347,46 @@ func TestDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	allEqual(t, e.Verdict())
+}
+
+// Before spec 283 the steepness was unsigned, and what is due follows from the block's number.
+func TestOldRules(t *testing.T) {
+	const block = 354 // (354 + 5 + 1) mod 361 = 360
+	before, after := store{}, store{}
+	for _, s := range []store{before, after} {
+		s.put(subtensor.KeyLastRuntimeUpgrade(), subtensor.RuntimeUpgrade{SpecVersion: 273, SpecName: "node-subtensor"}.Append(nil))
+		s.subnet("NetworksAdded", netuid, boolean(true))
+		s.subnet("SubnetworkN", netuid, u16(1))
+	}
+	before.subnet("AlphaSigmoidSteepness", netuid, u16(40_000))
+	after.subnet("LastMechansimStepBlock", netuid, u64(block))
+	after.subnet("Active", netuid, list([]bool{true}, boolean))
+	r, err := Rules(after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := Read(before, after, netuid, block, r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := e.Inputs[0].AlphaSigmoidSteepness; got != 40_000 {
+		t.Errorf("steepness %d", got)
+	}
+	allEqual(t, e.Verdict())
+	// Commitments under a timelock were kept in another way, which is not read.
+	for _, item := range []string{"CRV3WeightCommits", "CRV3WeightCommitsV2"} {
+		old := store{}
+		for k, v := range before {
+			old[k] = v
+		}
+		old.put(oldQueue(item, netuid, 0), []byte{4, 1, 2})
+		if e, err = Read(old, after, netuid, block, r, nil); err != nil {
+			t.Fatal(err)
+		}
+		if v := e.Verdict(); v.Finding() != Undecidable || !strings.Contains(v.Arrays[0].Why, "before spec 306") {
+			t.Errorf("%s: %v %s", item, v.Finding(), v.Arrays[0].Why)
+		}
+	}
 }
 
 // No value of the state makes it panic.

@@ -3,6 +3,7 @@ package epoch
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -34,7 +35,11 @@ func allEqual(t testing.TB, v *Verdict) {
 func TestVectors(t *testing.T) {
 	vectors(t, nil, func(t *testing.T, c *vector) {
 		before, after := c.states()
-		allEqual(t, judge(t, c, before, after))
+		v := judge(t, c, before, after)
+		allEqual(t, v)
+		if !slices.Equal(v.Outputs.ServerEmission, c.Out.Server) || !slices.Equal(v.Outputs.ValidatorEmission, c.Out.Validator) {
+			t.Errorf("handed out %v and %v, want %v and %v", v.Outputs.ServerEmission, v.Outputs.ValidatorEmission, c.Out.Server, c.Out.Validator)
+		}
 	})
 }
 
@@ -198,6 +203,16 @@ func TestAccrual(t *testing.T) {
 		before, after := accrue(0)
 		if a, _ := judge(t, c, before, after).Array("Emission", -1); a.Finding != Differs {
 			t.Errorf("a block that should have added more: emission is %v", a.Finding)
+		}
+		// A subnet that gets no emission has what was pending.
+		for _, off := range []func(before store){
+			func(before store) { delete(before, string(subnetKey("FirstEmissionBlockNumber", netuid))) },
+			func(before store) { before.subnet("SubtokenEnabled", netuid, boolean(false)) },
+			func(before store) { before.subnet("NetworkRegistrationAllowed", netuid, boolean(false)) },
+		} {
+			before, after := accrue(0)
+			off(before)
+			allEqual(t, judge(t, c, before, after))
 		}
 		// If nearly all of the subnet is root's and its part is not kept, only the servers' is left.
 		if c.TaoWeight > 1e17 {

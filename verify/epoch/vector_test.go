@@ -46,7 +46,7 @@ type vector struct {
 	Out               struct {
 		StakeWeight                             []uint16 `json:"stake_weight"`
 		Active, Permit                          []bool
-		Emission                                []uint64
+		Emission, Server, Validator             []uint64
 		Consensus, Incentive, Dividends, VTrust []uint16
 		Bonds                                   [][][2]uint16
 	}
