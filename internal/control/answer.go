@@ -27,6 +27,7 @@ const (
 	methodMetagraph = "metagraph"
 	methodSubnets   = "subnets"
 	methodAccount   = "account"
+	methodYuma      = "yuma"
 )
 
 // Schema is the version of the answers' JSON form: fields are added, never renamed.
@@ -54,6 +55,8 @@ type Answerer interface {
 	// Subnets tells of all subnets or, with a netuid, of one and its settings.
 	Subnets(ctx context.Context, q TableQuestion) (*Subnets, error)
 	Account(ctx context.Context, q TableQuestion) (*Account, error)
+	// Yuma recomputes an epoch and compares it with what the chain stored.
+	Yuma(ctx context.Context, q YumaQuestion) (*Yuma, error)
 }
 
 // A CommitsQuestion asks for the weight commitments of a mechanism of a subnet.

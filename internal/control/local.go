@@ -69,6 +69,8 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 		return answer(ctx, params, l.Weights)
 	case methodProve:
 		return answer(ctx, params, l.Prove)
+	case methodYuma:
+		return answer(ctx, params, l.Yuma)
 	case methodMetagraph:
 		return answer(ctx, params, l.Metagraph)
 	case methodSubnets:
