@@ -158,7 +158,7 @@ func (l *look) metagraph(netuid uint16, o StateOptions) (*Metagraph, error) {
 		return nil, err
 	}
 	v := &view{at: at, rules: set, hyper: m.Hyperparameters, schedule: m.Schedule}
-	out.Schedule = v.status(netuid, l.n.cfg.Checkpoint.SlotDuration)
+	out.Schedule = l.schedule(v, netuid)
 	out.Symbol, out.LastStep, out.Ranks = text(m.Symbol), m.LastStep, !set.NoRanks
 	if m.OwnerUID >= 0 {
 		uid := uint16(m.OwnerUID)
@@ -179,6 +179,16 @@ func (l *look) metagraph(netuid uint16, o StateOptions) (*Metagraph, error) {
 		out.Neurons = append(out.Neurons, r)
 	}
 	return out, nil
+}
+
+// schedule is where a subnet stands in its epochs. The root has none: the scheduler passes over it
+// (pallets/subtensor/src/coinbase/run_coinbase.rs).
+func (l *look) schedule(v *view, netuid uint16) EpochStatus {
+	s := v.status(netuid, l.n.cfg.Checkpoint.SlotDuration)
+	if netuid == 0 {
+		s.NextEpoch, s.ETA = nil, nil
+	}
+	return s
 }
 
 // text is what somebody wrote on the chain, as far as it can be shown on a line.
@@ -206,7 +216,7 @@ func accountText(a verify.AccountID) string {
 // renamed.
 type Subnets struct {
 	Source
-	Subnets []Subnet `json:"subnets"` // by netuid, the root among them
+	List []Subnet `json:"subnets"` // by netuid, the root among them
 }
 
 // A Subnet is what a subnet is. Amounts are in rao: of TAO on the root and where it says tao, else of
@@ -313,10 +323,10 @@ func (l *look) oneSubnet(netuid uint16, o StateOptions) (*Subnets, error) {
 	if err != nil {
 		return nil, err
 	}
-	if len(out.Subnets) == 0 {
+	if len(out.List) == 0 {
 		return nil, fmt.Errorf("%w: %d", ErrNoSubnet, netuid)
 	}
-	one := &out.Subnets[0]
+	one := &out.List[0]
 	var h *subtensor.Hyperparameters
 	var uid uint16
 	var registered bool
@@ -340,7 +350,7 @@ func (l *look) oneSubnet(netuid uint16, o StateOptions) (*Subnets, error) {
 }
 
 func (l *look) subnets(netuids []uint16, o StateOptions) (*Subnets, error) {
-	out := &Subnets{Subnets: []Subnet{}}
+	out := &Subnets{List: []Subnet{}}
 	var list []subtensor.Subnet
 	at, set, err := l.table(o, &out.Source, func(s subtensor.State, _ rules.Set) (err error) {
 		list, err = subtensor.ReadSubnets(s, netuids)
@@ -357,7 +367,7 @@ func (l *look) subnets(netuids []uint16, o StateOptions) (*Subnets, error) {
 		v.hyper.Tempo, v.hyper.RevealPeriodEpochs, v.hyper.CommitRevealWeightsEnabled = s.Schedule.Tempo, s.RevealPeriodEpochs, s.CommitRevealWeightsEnabled
 		one := Subnet{
 			Netuid: netuids[i], Symbol: text(s.Symbol), Name: text(s.Name), Neurons: s.N, MaxUIDs: s.MaxN,
-			Schedule: v.status(netuids[i], l.n.cfg.Checkpoint.SlotDuration), LastStep: s.LastStep, Emission: s.Emission,
+			Schedule: l.schedule(v, netuids[i]), LastStep: s.LastStep, Emission: s.Emission,
 			Owner: accountText(s.Owner), Registered: s.RegisteredAt, First: s.FirstEmission, Subtoken: s.SubtokenEnabled,
 			Open: s.RegistrationAllowed, PowOpen: s.PowRegistrationAllowed, Burn: s.Burn, MinBurn: s.MinBurn, MaxBurn: s.MaxBurn,
 			Difficulty: s.Difficulty, ServingRate: s.ServingRateLimit, TAO: s.TAO, AlphaIn: s.AlphaIn, AlphaOut: s.AlphaOut,
@@ -366,7 +376,7 @@ func (l *look) subnets(netuids []uint16, o StateOptions) (*Subnets, error) {
 			sum := s.PendingServer + s.PendingValidator
 			one.Pending = &sum
 		}
-		out.Subnets = append(out.Subnets, one)
+		out.List = append(out.List, one)
 	}
 	return out, nil
 }

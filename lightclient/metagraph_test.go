@@ -72,10 +72,13 @@ func TestTables(t *testing.T) {
 	}
 
 	list, err := node.Subnets(ctx, at)
-	if err != nil || len(list.Subnets) != 3 || list.Subnets[1].Netuid != 1 || list.Subnets[2].Netuid != 3 {
+	if err != nil || len(list.List) != 3 || list.List[1].Netuid != 1 || list.List[2].Netuid != 3 {
 		t.Fatalf("subnets %+v, %v", list, err)
 	}
-	for _, s := range list.Subnets {
+	if root := list.List[0]; root.Netuid != 0 || root.Schedule.NextEpoch != nil || root.Neurons != 8 {
+		t.Errorf("root %+v", root)
+	}
+	for _, s := range list.List {
 		if s.Netuid != 0 && (s.Owner == "" || s.Name != "demo "+s.Symbol || s.Schedule.NextEpoch == nil || *s.Schedule.NextEpoch <= head || s.First == nil) {
 			t.Errorf("subnet %+v", s)
 		}
@@ -84,8 +87,8 @@ func TestTables(t *testing.T) {
 		}
 	}
 	one, err := node.Subnet(ctx, 3, at)
-	if err != nil || len(one.Subnets) != 1 || one.Subnets[0].Settings == nil || one.Subnets[0].Settings.MinAllowedWeights != 3 ||
-		one.Subnets[0].OwnerUID == nil || *one.Subnets[0].OwnerUID != 4 || one.Subnets[0].Settings.ActivityCutoff != nil || !one.Subnets[0].Open {
+	if err != nil || len(one.List) != 1 || one.List[0].Settings == nil || one.List[0].Settings.MinAllowedWeights != 3 ||
+		one.List[0].OwnerUID == nil || *one.List[0].OwnerUID != 4 || one.List[0].Settings.ActivityCutoff != nil || !one.List[0].Open {
 		t.Errorf("subnet 3: %+v, %v", one, err)
 	}
 
