@@ -298,6 +298,17 @@ func TestTraceNames(t *testing.T) {
 func FuzzInputs(f *testing.F) {
 	f.Add([]byte{}, uint16(425))
 	f.Add([]byte("\x05\x01\x02\x03\x04\x05\x06\x07\x08\x09\x0a\x0b\x0c\x0d\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19\x1a\x1b\x1c\x1d\x1e\x1f"), uint16(300))
+	r := rand.New(rand.NewPCG(49, 50))
+	for range 6 {
+		b := make([]byte, 2_000)
+		for i := range b {
+			b[i] = byte(r.Uint32())
+			if i%3 > 0 {
+				b[i] %= 9
+			}
+		}
+		f.Add(b, uint16(r.Uint32()))
+	}
 	f.Fuzz(func(t *testing.T, b []byte, spec uint16) {
 		next := func() (v uint64) {
 			if len(b) > 0 {
@@ -317,7 +328,7 @@ func FuzzInputs(f *testing.F) {
 		}
 		n := int(next() % 12)
 		if bit() && bit() && bit() {
-			n = int(next() % 5_000)
+			n = int(next() % 300)
 		}
 		for range n {
 			in.Stake = append(in.Stake, I64F64FromRaw(int64(next()), next()))
