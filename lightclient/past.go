@@ -413,6 +413,52 @@ func (l *look) with(number uint32, f func(subtensor.State) error) (FinalBlock, e
 	return at, fmt.Errorf("%w: more than %d rounds of #%d", ErrTooMuch, maxRounds, number)
 }
 
+// withBoth is with for two blocks at once.
+func (l *look) withBoth(a, b uint32, f func(before, after subtensor.State) error, o StateOptions) (before, after FinalBlock, err error) {
+	blocks := [2]FinalBlock{}
+	for i, number := range [2]uint32{a, b} {
+		if blocks[i], err = l.block(number); err != nil {
+			return before, after, err
+		}
+	}
+	before, after = blocks[0], blocks[1]
+	asked := 0
+	for range maxRounds {
+		var states [2]*provenState
+		for i := range states {
+			p, err := l.proof(blocks[i])
+			if err != nil {
+				return before, after, err
+			}
+			states[i] = &provenState{proof: p, seen: make(map[string]bool)}
+		}
+		err := f(states[0], states[1])
+		missing := 0
+		for i := range states {
+			if states[i].err != nil {
+				return before, after, states[i].err
+			}
+			missing += len(states[i].missing)
+		}
+		if missing == 0 || err != nil && !errors.Is(err, subtensor.ErrUnproven) {
+			return before, after, err
+		}
+		if asked += missing; asked > 2*maxWithKeys {
+			return before, after, fmt.Errorf("%w: %d keys of #%d and #%d", ErrTooMuch, asked, a, b)
+		}
+		o.note("%d keys", missing)
+		for i := range states {
+			if len(states[i].missing) == 0 {
+				continue
+			}
+			if err := l.extend(blocks[i], states[i].missing); err != nil {
+				return before, after, err
+			}
+		}
+	}
+	return before, after, fmt.Errorf("%w: more than %d rounds of #%d and #%d", ErrTooMuch, maxRounds, a, b)
+}
+
 func (l *look) keysAt(number uint32, prefix []byte, limit int) ([][]byte, error) {
 	at, err := l.block(number)
 	if err != nil {
