@@ -359,6 +359,8 @@ func TestOldRules(t *testing.T) {
 		s.subnet("SubnetworkN", netuid, u16(1))
 	}
 	before.subnet("AlphaSigmoidSteepness", netuid, u16(40_000))
+	before.subnet("FirstEmissionBlockNumber", netuid, u64(1)) // all that there has to be for an emission
+	after.subnet("SubnetAlphaOutEmission", netuid, u64(1_000_000_000))
 	after.subnet("LastMechansimStepBlock", netuid, u64(block))
 	after.subnet("Active", netuid, list([]bool{true}, boolean))
 	r, err := Rules(after)
@@ -372,7 +374,11 @@ func TestOldRules(t *testing.T) {
 	if got := e.Inputs[0].AlphaSigmoidSteepness; got != 40_000 {
 		t.Errorf("steepness %d", got)
 	}
-	allEqual(t, e.Verdict())
+	v := e.Verdict()
+	allEqual(t, v)
+	if _, ok := v.Array("SubnetAlphaOutEmission", -1); !ok || v.Rao != 820_004_577 {
+		t.Errorf("emission of %d rao", v.Rao)
+	}
 	// Commitments under a timelock were kept in another way, which is not read.
 	for _, item := range []string{"CRV3WeightCommits", "CRV3WeightCommitsV2"} {
 		old := store{}

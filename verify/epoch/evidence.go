@@ -386,7 +386,7 @@ func toRow(in []subtensor.Weight) []yuma.Weight {
 func (r *reading) finish() {
 	p := r.pending
 	total := add(add(p.server, p.validator), p.root)
-	if r.Emits = p.first != nil && p.subtoken && p.registration; !r.Emits {
+	if r.Emits = p.emits(r.Rules); !r.Emits {
 		r.Rao = []uint64{total}
 		return
 	}

@@ -56,7 +56,6 @@ func TestRuntime293(t *testing.T) {
 				}
 				x.to.put(subtensor.KeyLastRuntimeUpgrade(), subtensor.RuntimeUpgrade{SpecVersion: 293, SpecName: "node-subtensor"}.Append(nil))
 				x.to.subnet("NetworksAdded", record.Netuid, boolean(true))
-				x.to.subnet("SubtokenEnabled", record.Netuid, boolean(true))
 			}
 			if got, err := LastStep(before, record.Netuid); err != nil || got != last {
 				t.Errorf("last epoch before is %d, %v; want %d", got, err, last)

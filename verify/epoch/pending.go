@@ -24,6 +24,16 @@ type pending struct {
 // (v3.2.10, pallets/subtensor/src/lib.rs; before it in PendingAlphaSwapped).
 const rootDivs = 334
 
+// emissionSwitches is the first spec under which a subnet has to have its token enabled and registration
+// allowed to get emission (v3.3.0, pallets/subtensor/src/coinbase/subnet_emissions.rs). What
+// SubnetEmissionEnabled switches off later is the TAO alone.
+const emissionSwitches = 361
+
+// emits reports whether the block adds anything.
+func (p *pending) emits(r rules.Set) bool {
+	return p.first != nil && (r.Spec < emissionSwitches || p.subtoken && p.registration)
+}
+
 // ask asks for all of it, with the chain's defaults for what is absent.
 func (p *pending) ask(q *subtensor.Batch, netuid uint16, r rules.Set) {
 	*p = pending{registration: true, cutEnabled: true, cut: 11_796}
@@ -39,8 +49,10 @@ func (p *pending) ask(q *subtensor.Batch, netuid uint16, r rules.Set) {
 		more(q, "PendingAlphaSwapped", netuid, &p.root)
 	}
 	more(q, "FirstEmissionBlockNumber", netuid, &p.first)
-	more(q, "SubtokenEnabled", netuid, &p.subtoken)
-	more(q, "NetworkRegistrationAllowed", netuid, &p.registration)
+	if r.Spec >= emissionSwitches {
+		more(q, "SubtokenEnabled", netuid, &p.subtoken)
+		more(q, "NetworkRegistrationAllowed", netuid, &p.registration)
+	}
 	more(q, "SubnetAlphaIn", netuid, &p.alphaIn)
 	more(q, "SubnetAlphaOut", netuid, &p.alphaOut)
 	more(q, "SubnetTAO", 0, &p.rootTAO)

@@ -68,7 +68,7 @@ type Array struct {
 	Count int
 }
 
-// A Verdict says of each array that the epoch wrote whether the chain computed it right.
+// A Verdict says of each array that an epoch writes under its rules whether the chain computed it right.
 type Verdict struct {
 	Netuid   uint16
 	Block    uint64
@@ -213,17 +213,16 @@ func (c *comparison) none() []Array {
 // arrays compares, in the order of computation.
 func (c *comparison) arrays() []Array {
 	s, o := &c.e.stored, c.v.Outputs
-	stake := column(c, "StakeWeight", -1, s.stakeWeight, o.StakeWeight)
-	if c.e.Rules.StakeWeightStale {
-		stake = Array{Name: "StakeWeight", Mecid: -1, Finding: Equal, Why: "not written under these rules"}
+	var out []Array
+	if !c.e.Rules.StakeWeightStale {
+		out = append(out, column(c, "StakeWeight", -1, s.stakeWeight, o.StakeWeight))
 	}
-	out := []Array{
-		stake,
+	out = append(out,
 		column(c, "Active", -1, s.active, o.Active),
 		column(c, "ValidatorPermit", -1, s.permit, o.ValidatorPermit),
 		column(c, "Consensus", -1, s.consensus, o.Consensus),
 		column(c, "ValidatorTrust", -1, s.vtrust, o.ValidatorTrust),
-	}
+	)
 	if !c.e.Rules.NoRanks {
 		out = append(out, column(c, "Rank", -1, s.rank, o.Rank), column(c, "Trust", -1, s.trust, o.Trust))
 	}
