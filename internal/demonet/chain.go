@@ -52,8 +52,9 @@ type block struct {
 	change bool       // this block announced set
 	state  *trie.Trie // after the block; nil when discarded
 
-	notes   []note   // what it did with commits
-	waiting []uint64 // rounds of the beacon that its pending commits wait for
+	notes   []note        // what it did with commits
+	epochs  []EpochRecord // that it computed
+	waiting []uint64      // rounds of the beacon that its pending commits wait for
 }
 
 // finalizer is the set that is entitled to finalize b: for a block that announces a change it is
@@ -113,7 +114,7 @@ func newChain(keys *keyring, clock func() time.Time, cfg Config) (*chain, error)
 	}
 	c.layout = newLayout(keys, cfg.RuntimeCode)
 	c.crowd = &crowd{
-		keys: keys, slotMS: c.slotMS, spec: cfg.Spec, faults: cfg.CommitFaults, quiet: cfg.Quiet,
+		keys: keys, slotMS: c.slotMS, spec: cfg.Spec, faults: cfg.CommitFaults, epochFaults: cfg.EpochFaults, quiet: cfg.Quiet,
 		beacon: newBeacon(keys, (now-back)*c.slotMS, c.slotMS),
 	}
 	c.genesis(now-back, uint16(cfg.Tempo))
@@ -157,7 +158,7 @@ func (c *chain) author(parent *block, slot uint64, extrinsics [][]byte) *block {
 	number := parent.header.Number + 1
 	b := &block{parent: parent, slot: slot, set: parent.set}
 	x := c.crowd.execute(parent, number, slot*c.slotMS, extrinsics)
-	b.body, b.notes, b.waiting = x.body, x.notes, x.waiting
+	b.body, b.notes, b.epochs, b.waiting = x.body, x.notes, x.epochs, x.waiting
 
 	h := &verify.Header{ParentHash: parent.hash, Number: number, ExtrinsicsRoot: trie.OrderedRoot(b.body)}
 	h.Digest = append(h.Digest, verify.DigestItem{

@@ -280,7 +280,7 @@ func TestSnapshot(t *testing.T) {
 		if s.netuid == 0 {
 			continue
 		}
-		if got.OwnerUID != int(s.owner) || got.ValidatorPermit[s.owner] || got.Hotkeys[s.owner] != got.Owner {
+		if got.OwnerUID != int(s.owner) || !got.ValidatorPermit[s.owner] || got.Hotkeys[s.owner] != got.Owner {
 			t.Errorf("subnet %d: owner is uid %d", s.netuid, got.OwnerUID)
 		}
 		p := &pallet{spec: 425, t: state.t}
@@ -289,7 +289,9 @@ func TestSnapshot(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := uid < s.permits; got.ValidatorPermit[uid] != want || p.staked(s.netuid, hotkey) != want {
+			// The first epoch gives the owner a permit, without any stake.
+			want := uid < s.permits
+			if got.ValidatorPermit[uid] != (want || uid == int(s.owner)) || p.staked(s.netuid, hotkey) != want {
 				t.Errorf("subnet %d, uid %d: permit %v, stake %v", s.netuid, uid, got.ValidatorPermit[uid], stake)
 			}
 		}

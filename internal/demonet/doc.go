@@ -22,8 +22,15 @@
 // epoch a block, or the older one. They are written here from that source, and use nothing of
 // package verify/commit, which is held against them in tests. A beacon of the network's own signs
 // the rounds that commits wait for, and loses every sixteenth. CommitFault is what may be wrong with
-// a commit, Network.Commits what became of each. Epochs go by and compute nothing: stakes, permits,
-// bonds and incentives stay as the genesis block has them.
+// a commit, Network.Commits what became of each.
+//
+// Epochs are computed by the slow reference of package yuma, and not by what a light client judges them
+// with, and stored as the real chain stores them, for each mechanism and together; EpochFault is which
+// cell may be wrong in them, Network.Epochs which cells are. Emission is minted, put into the pools in
+// equal parts and accrued by the rules of the chain, from an issuance just before the first halving.
+// Nothing of it reaches an account: stakes stay as the genesis block has them, but for what CommitFaults
+// do to them, and so do moving prices. There are no registrations for a price, no event of the emission,
+// and no epochs' results at all with Config.Quiet.
 //
 // A network is deterministic: the same Config with the same Start gives the same blocks to the
 // byte. It never makes verification easier: there is no shortcut in any verifier for this network,

@@ -70,11 +70,15 @@ type Config struct {
 	// newest known, or with RuntimeCode that of the code, whose rules are not here: then Quiet.
 	Spec uint32
 	// Quiet leaves the validators without a commit and the chain without pulses of the beacon but
-	// one, which makes blocks ten times as fast. Epochs go by all the same.
+	// one, emission and what an epoch computes, which makes blocks ten times as fast. Epochs go by all
+	// the same.
 	Quiet bool
 	// CommitFaults are what is wrong with the commits of one validator of each subnet, one after
 	// the other, an epoch each, as far as they are of the subnet's kind. Nil: nothing.
 	CommitFaults []CommitFault
+	// EpochFaults are what is wrong with the epochs of each subnet but the root, one after the other.
+	// Nil: nothing. Not with Quiet.
+	EpochFaults []EpochFault
 	// Faults are what is wrong with which peers at the start.
 	Faults []Fault
 	// Clock tells the time. Nil: time.Now.
@@ -155,6 +159,14 @@ func (cfg Config) withDefaults() (Config, error) {
 		if f <= NoCommitFault || int(f) >= len(commitFaults) {
 			return cfg, fmt.Errorf("demo network: there is no %v", f)
 		}
+	}
+	for _, f := range cfg.EpochFaults {
+		if f < NoEpochFault || int(f) >= len(epochFaults) {
+			return cfg, fmt.Errorf("demo network: there is no %v", f)
+		}
+	}
+	if cfg.Quiet && len(cfg.EpochFaults) > 0 {
+		return cfg, errors.New("demo network: a quiet one computes no epochs that could be wrong")
 	}
 	for _, f := range cfg.Faults {
 		if f.Peer < 0 || f.Peer >= cfg.Peers {

@@ -31,6 +31,8 @@ type crowd struct {
 	spec   uint32
 	faults []CommitFault
 	quiet  bool // nobody does anything, and no pulse is stored
+
+	epochFaults []EpochFault
 }
 
 // A deed is an extrinsic that was executed, with its events; nil err is success.

@@ -12,8 +12,9 @@ import (
 )
 
 // Spec versions of the runtime at which a rule of pallet-subtensor changed (tags of
-// opentensor/subtensor). The chain here follows them by itself and asks no package of verify: what a
-// verifier says of a commit and what this chain did are two renderings of one source.
+// opentensor/subtensor). The chain here follows them by itself and asks no package of verify, but for
+// the arithmetic of the epoch, which package reference does by a rules.Set: what a verifier says of a
+// commit and what this chain did are two renderings of one source.
 const (
 	specTimelocked = 306 // TimelockedWeightCommits
 	specMechanisms = 320 // MechanismCountCurrent
@@ -44,6 +45,10 @@ type pallet struct {
 	hooks  [][]byte // events of on_initialize, encoded from the pallet index on
 	events [][]byte // events of the extrinsic that is being executed
 	notes  []note
+
+	faults  []EpochFault // of one epoch after the other
+	secret  func(purpose string, index uint64) [32]byte
+	records []EpochRecord
 
 	openers map[uint64]*tlock.Opener // by round, of this block
 }
@@ -187,8 +192,11 @@ func (p *pallet) permit(netuid, uid uint16) bool {
 	return r.Bool()
 }
 
-func (p *pallet) setPermit(netuid, uid uint16, v bool) {
-	key := identity("ValidatorPermit", netuid)
+func (p *pallet) setPermit(netuid, uid uint16, v bool) { p.setBool("ValidatorPermit", netuid, uid, v) }
+func (p *pallet) setActive(netuid, uid uint16)         { p.setBool("Active", netuid, uid, true) }
+
+func (p *pallet) setBool(name string, netuid, uid uint16, v bool) {
+	key := identity(name, netuid)
 	b, _ := p.t.Get(key)
 	b = slices.Clone(b)
 	b[len(b)-p.size(netuid)+int(uid)] = scale.AppendBool(nil, v)[0]
@@ -256,14 +264,15 @@ func (p *pallet) consistent(netuid uint16) bool {
 	return true
 }
 
-// initialize is on_initialize: timelocked reveals, then the scheduler (block_step.rs). What the
-// epoch itself computes is not computed here.
+// initialize is on_initialize: the block's emission, timelocked reveals, the scheduler and the epochs
+// (block_step.rs).
 func (p *pallet) initialize() {
 	networks := p.networks()
 	if p.quiet {
-		p.drain(networks)
+		p.epochs(p.drain(networks))
 		return
 	}
+	emission := p.mint()
 	deferred := p.deferred(networks)
 	for _, netuid := range networks {
 		if !deferred[netuid] {
@@ -271,7 +280,8 @@ func (p *pallet) initialize() {
 		}
 		p.expire(netuid)
 	}
-	p.drain(networks)
+	p.coinbase(networks, emission)
+	p.epochs(p.drain(networks))
 }
 
 // deferred is epochs_deferred_this_block.
@@ -296,8 +306,8 @@ func (p *pallet) deferred(networks []uint16) map[uint16]bool {
 	return out
 }
 
-// drain is drain_pending, without what is pending.
-func (p *pallet) drain(networks []uint16) {
+// drain is drain_pending: whose epoch runs, and with how much.
+func (p *pallet) drain(networks []uint16) (due []drained) {
 	limit, run := p.number(value("MaxEpochsPerBlock"), 2), uint64(0)
 	for _, netuid := range networks {
 		since := identity("BlocksSinceLastStep", netuid)
@@ -308,7 +318,7 @@ func (p *pallet) drain(networks []uint16) {
 		if !p.stateful() {
 			if p.consistent(netuid) {
 				p.put(since, u64(0))
-				p.put(identity("LastMechansimStepBlock", netuid), u64(p.block))
+				due = append(due, p.drained(netuid))
 			}
 			continue
 		}
@@ -319,7 +329,7 @@ func (p *pallet) drain(networks []uint16) {
 		}
 		if p.consistent(netuid) {
 			p.put(since, u64(0))
-			p.put(identity("LastMechansimStepBlock", netuid), u64(p.block))
+			due = append(due, p.drained(netuid))
 			run++
 		} else {
 			p.hook(eventEpochSkipped, u16(netuid), u64(p.block))
@@ -329,6 +339,14 @@ func (p *pallet) drain(networks []uint16) {
 		index := identity("SubnetEpochIndex", netuid)
 		p.put(index, u64(p.number(index, 0)+1))
 	}
+	return due
+}
+
+func (p *pallet) drained(netuid uint16) drained {
+	if p.quiet {
+		return drained{netuid: netuid}
+	}
+	return drained{netuid, p.take(netuid)}
 }
 
 // Events of SubtensorModule by their place in the enum of spec 425 (macros/events.rs).

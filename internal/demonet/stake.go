@@ -8,14 +8,23 @@ import (
 	"github.com/taolight/taolight/verify/scale"
 )
 
-// staked is check_weights_min_stake but for the owner, with whole numbers of any size in place of
-// the pallet's fixed-point types: U96F32 is n/2^32, rounded down after each step, I64F64 is n/2^64.
+// staked is check_weights_min_stake but for the owner.
 func (p *pallet) staked(netuid uint16, who verify.AccountID) bool {
+	threshold := new(big.Int).SetUint64(p.number(value("StakeThreshold"), 0))
+	return p.stakeOf(netuid, who).Cmp(threshold.Lsh(threshold, 64)) >= 0
+}
+
+// part is v of 2^64-1 as U96F32.
+func part(v uint64) *big.Int {
+	x := new(big.Int).Lsh(new(big.Int).SetUint64(v), 32)
+	return x.Div(x, new(big.Int).SetUint64(math.MaxUint64))
+}
+
+// stakeOf is get_stake_weights_for_hotkey_on_subnet, times 2^64, with whole numbers of any size in
+// place of the pallet's fixed-point types: U96F32 is n/2^32, rounded down after each step, I64F64 is
+// n/2^64.
+func (p *pallet) stakeOf(netuid uint16, who verify.AccountID) *big.Int {
 	shift := func(v *big.Int, n uint) *big.Int { return new(big.Int).Lsh(v, n) }
-	all := new(big.Int).SetUint64(math.MaxUint64)
-	part := func(v uint64) *big.Int { // v of 2^64-1 as U96F32
-		return new(big.Int).Div(shift(new(big.Int).SetUint64(v), 32), all)
-	}
 	stake := func(who verify.AccountID, netuid uint16) *big.Int {
 		return shift(new(big.Int).SetUint64(p.number(ofHotkey("TotalHotkeyAlpha", who, netuid), 0)), 32)
 	}
@@ -36,12 +45,10 @@ func (p *pallet) staked(netuid uint16, who verify.AccountID) bool {
 		}
 		return own.Rsh(own, 32)
 	}
-	weight := shift(part(p.number(value("TaoWeight"), 971_718_665_099_567_868)), 32)
+	weight := shift(part(p.number(value("TaoWeight"), taoWeight)), 32)
 	root := inherited(0)
 	total := shift(inherited(netuid), 64)
-	total.Add(total, root.Mul(root, weight)) // ·2^64 by weight: (root·2^64 · weight) >> 64
-	threshold := shift(new(big.Int).SetUint64(p.number(value("StakeThreshold"), 0)), 64)
-	return total.Cmp(threshold) >= 0
+	return total.Add(total, root.Mul(root, weight)) // ·2^64 by weight: (root·2^64 · weight) >> 64
 }
 
 type relative struct {

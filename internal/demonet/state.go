@@ -101,7 +101,8 @@ func (l *layout) genesis(now uint64, keys *keyring, c *crowd, spec uint32, tempo
 		info = append(append(info, u64(0)...), u64(1<<63)...)
 		put(verify.AppendBlake2b128Concat(key("System", "Account"), who[:]), info)
 	}
-	put(key("Balances", "TotalIssuance"), u64(issuance))
+	// The rest of what was issued is in the subnets, whose accounts are not here.
+	put(key("Balances", "TotalIssuance"), u64(max(issuance, firstIssuance)))
 	sudo := keys.account("account", 0)
 	put(key("Sudo", "Key"), sudo[:])
 
@@ -110,6 +111,7 @@ func (l *layout) genesis(now uint64, keys *keyring, c *crowd, spec uint32, tempo
 	p.put(value("TotalNetworks"), u16(uint16(len(subnets))))
 	p.put(value("StakeThreshold"), u64(stakeThreshold))
 	p.put(value("TaoWeight"), u64(taoWeight))
+	p.mintable()
 	if p.stateful() {
 		p.put(value("MaxEpochsPerBlock"), []byte{1})
 	}
@@ -169,6 +171,7 @@ type execution struct {
 	events     []byte // System.Events
 	eventCount int
 	notes      []note
+	epochs     []EpochRecord
 	waiting    []uint64 // rounds that pending commits wait for
 	state      *trie.Trie
 }
@@ -177,7 +180,10 @@ type execution struct {
 // which those given come last.
 func (c *crowd) execute(parent *block, number uint32, now uint64, extrinsics [][]byte) *execution {
 	x := &execution{now: now, waiting: parent.waiting}
-	p := &pallet{spec: c.spec, block: uint64(number), quiet: c.quiet, t: parent.state, openers: make(map[uint64]*tlock.Opener)}
+	p := &pallet{
+		spec: c.spec, block: uint64(number), quiet: c.quiet, t: parent.state, openers: make(map[uint64]*tlock.Opener),
+		faults: c.epochFaults, secret: c.keys.secret,
+	}
 	p.initialize()
 	deeds := []deed{{extrinsic: timestampSet(now)}}
 	if !c.quiet {
@@ -196,7 +202,7 @@ func (c *crowd) execute(parent *block, number uint32, now uint64, extrinsics [][
 		x.body = append(x.body, d.extrinsic)
 	}
 	x.events, x.eventCount = appendEvents(p.hooks, deeds)
-	x.state, x.notes = p.t, p.notes
+	x.state, x.notes, x.epochs = p.t, p.notes, p.records
 	return x
 }
 

@@ -34,6 +34,7 @@ const (
 	taoWeight      = 971_718_665_099_567_868
 	rateLimit      = 5 // WeightsSetRateLimit, 100 on the real chain
 	weightsLimit   = 32_768
+	maxValidators  = 64 // MaxAllowedValidators
 )
 
 // symbols are those of the subnets' tokens.
@@ -114,7 +115,12 @@ func (c *crowd) sabotage(p *pallet, s *subnet, f CommitFault, epoch uint64) {
 		p.put(ofHotkey("TotalHotkeyAlpha", who, s.netuid), u64(0))
 		p.remove(ofHotkey("TotalHotkeyAlpha", who, 0))
 	case NoPermit:
+		// There are fewer places than validators, and its stake is the least that counts, so that the
+		// epoch gives it none either.
 		p.setPermit(s.netuid, s.faulty, false)
+		p.put(identity("MaxAllowedValidators", s.netuid), u16(uint16(s.permits-1)))
+		p.put(ofHotkey("TotalHotkeyAlpha", who, s.netuid), u64(stakeThreshold))
+		p.remove(ofHotkey("TotalHotkeyAlpha", who, 0))
 	case NotRegistered:
 		hotkey, coldkey := c.holder(s, s.faulty, epoch+1), c.keys.account("coldkey", int(s.netuid)<<16|int(s.faulty))
 		p.replaceNeuron(s.netuid, s.faulty, hotkey)
@@ -135,6 +141,8 @@ func (c *crowd) mend(p *pallet, s *subnet, f CommitFault, epoch uint64) {
 		s.stake(p, s.faulty, who)
 		p.setPermit(s.netuid, s.faulty, true)
 	case NoPermit:
+		s.stake(p, s.faulty, who)
+		p.put(identity("MaxAllowedValidators", s.netuid), u16(maxValidators))
 		p.setPermit(s.netuid, s.faulty, true)
 	case NoMechanism:
 		p.setMechanisms(s.netuid, s.mechanisms)
@@ -165,6 +173,7 @@ func (p *pallet) replaceNeuron(netuid, uid uint16, who verify.AccountID) {
 		p.clearAt(name, netuid, uid, 2)
 	}
 	p.setPermit(netuid, uid, false)
+	p.setActive(netuid, uid)
 	for mecid := range p.mechanisms(netuid) {
 		p.setLastUpdate(indexOf(netuid, mecid), uid)
 	}
@@ -239,7 +248,7 @@ func (c *crowd) found(p *pallet, s *subnet, tempo uint16) {
 	put("SubnetworkN", u16(uint16(s.neurons)))
 	put("Tempo", u16(tempo))
 	put("MaxAllowedUids", u16(256))
-	put("MaxAllowedValidators", u16(64))
+	put("MaxAllowedValidators", u16(maxValidators))
 	put("ImmunityPeriod", u16(4096))
 	put("MinAllowedWeights", u16(max(1, s.least)))
 	put("WeightsSetRateLimit", u64(rateLimit))
@@ -266,8 +275,16 @@ func (c *crowd) found(p *pallet, s *subnet, tempo uint16) {
 		owner, cold := c.holder(s, s.owner, 0), verify.AccountID(c.keys.account("coldkey", int(id)<<16|int(s.owner)))
 		put("SubnetOwnerHotkey", owner[:])
 		put("SubnetOwner", cold[:])
-		p.put(blake("Yuma3On", id), []byte{1})
-		p.put(blake("LiquidAlphaOn", id), []byte{0})
+		// Liquid alpha counts with Yuma3 alone; the other subnet has Yuma2 and a penalty that is
+		// neither all nor nothing.
+		yuma3 := byte(0)
+		if s.kind == TimelockedCommit {
+			yuma3 = 1
+		} else {
+			put("BondsPenalty", u16(40_000))
+		}
+		p.put(blake("Yuma3On", id), []byte{yuma3})
+		p.put(blake("LiquidAlphaOn", id), []byte{yuma3})
 		if slices.Contains(ofKind(c.faults, s.kind), WeightTooLarge) {
 			put("MaxWeightsLimit", u16(weightsLimit))
 		}
@@ -282,6 +299,9 @@ func (c *crowd) found(p *pallet, s *subnet, tempo uint16) {
 	}
 	if s.mechanisms > 0 && p.spec >= specMechanisms {
 		p.put(twox("MechanismCountCurrent", id), []byte{s.mechanisms})
+		if s.mechanisms > 1 {
+			p.put(twox("MechanismEmissionSplit", id), vecU16([]uint16{45_000, 20_535}))
+		}
 	}
 
 	n := s.neurons
@@ -299,9 +319,11 @@ func (c *crowd) found(p *pallet, s *subnet, tempo uint16) {
 			shares[uid] = 65_535 / uint16(s.permits)
 		}
 		s.stake(p, uid, hotkey)
+		p.add(identity("SubnetTAO", 0), p.number(ofHotkey("TotalHotkeyAlpha", hotkey, 0), 0))
 		c.own(p, s, uid, hotkey, coldkey)
 	}
 	if id != 0 {
+		p.pool(id)
 		// The first validator lends half of its stake to the second.
 		parent, child := c.holder(s, 0, 0), c.holder(s, 1, 0)
 		lend := func(who verify.AccountID) []byte {
