@@ -251,6 +251,7 @@ func TestUndecidable(t *testing.T) {
 			before.subnet("Tempo", netuid, u16(360))
 		}},
 		{"mechanisms", func(before, _ store) { before.subnet("MechanismCountCurrent", netuid, []byte{200}) }},
+		{"more than the chain allows", func(before, _ store) { before.subnet("RevealPeriodEpochs", netuid, u64(101)) }},
 		{"did not exist", func(before, _ store) { before.subnet("NetworksAdded", netuid, boolean(false)) }},
 	} {
 		before, after := c.states()
@@ -290,6 +291,11 @@ func TestReadErrors(t *testing.T) {
 			t.Errorf("%v, want %v", err, x.want)
 		}
 	}
+	before.subnet("SubnetworkN", netuid, u16(5000))
+	if _, err := Read(before, after, netuid, c.Block, spec425(), nil); !errors.Is(err, ErrTooBig) {
+		t.Errorf("5000 neurons: %v", err)
+	}
+	before.subnet("SubnetworkN", netuid, u16(uint16(c.N)))
 	if step, err := LastStep(after, netuid); err != nil || step != c.Block {
 		t.Errorf("last step %d, %v", step, err)
 	}
