@@ -44,10 +44,10 @@ the network once. Peers keep the states of 256 blocks; what is older takes an ar
 peer (--peer) or a node that watched.`,
 		Args: noCommand,
 		RunE: a.do(func(cmd *cobra.Command, _ []string) error {
-			return usage("bundle make: what?").WithHint("header, storage, commitment, weights or subnet")
+			return usage("bundle make: what?").WithHint("header, storage, commitment, weights, subnet or epoch")
 		}),
 	}
-	cmd.AddCommand(a.makeHeader(), a.makeStorage(), a.makeCommitment(), a.makeWeights(), a.makeSubnet())
+	cmd.AddCommand(a.makeHeader(), a.makeStorage(), a.makeCommitment(), a.makeWeights(), a.makeSubnet(), a.makeEpoch())
 	return cmd
 }
 
@@ -254,6 +254,22 @@ func (a *app) makeSubnet() *cobra.Command {
 		Args:    cobra.ExactArgs(1),
 	}, m, func(_ *cobra.Command, args []string) error { return m.netuid(args[0]) })
 	m.atFlag(cmd)
+	assumeFlag(cmd, &m.question.AssumeRules)
+	return cmd
+}
+
+func (a *app) makeEpoch() *cobra.Command {
+	m := &making{question: control.ProveQuestion{What: control.ProveEpoch}}
+	cmd := a.maker(&cobra.Command{
+		Use:   "epoch NETUID",
+		Short: "that a Yuma epoch was computed right",
+		Long: `Proves that every array that the chain stored in an epoch of a subnet follows from the
+state before its block. An epoch that was not computed right is no bundle; taolight yuma
+shows where it differs.`,
+		Example: `  taolight bundle make epoch 18 -o epoch.tlb`,
+		Args:    cobra.ExactArgs(1),
+	}, m, func(_ *cobra.Command, args []string) error { return m.netuid(args[0]) })
+	cmd.Flags().Uint32Var(&m.at, "at", 0, "block of the epoch (default the last that ran)")
 	assumeFlag(cmd, &m.question.AssumeRules)
 	return cmd
 }

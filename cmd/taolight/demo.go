@@ -26,6 +26,7 @@ type demoFlags struct {
 	tempo                   int
 	spec                    uint32
 	commitFaults            []string
+	epochFaults             []string
 }
 
 // register adds the flags. --chain-spec has no prefix, as no other network has a use for it.
@@ -41,13 +42,14 @@ func (d *demoFlags) register(cmd *cobra.Command, prefix string) {
 	f.StringArrayVar(&d.faults, prefix+"fault", nil, "PEER:KIND, what is wrong with which peer (taolight demo --help lists the kinds)")
 	f.IntVar(&d.tempo, prefix+"tempo", demonet.DefaultTempo, "blocks of an epoch: how often validators commit to weights")
 	f.StringArrayVar(&d.commitFaults, prefix+"commit-fault", nil, "KIND, what is wrong with the commits of one validator of each subnet, one KIND\nan epoch, or all (taolight demo --help lists the kinds)")
+	f.StringArrayVar(&d.epochFaults, prefix+"epoch-fault", nil, "ARRAY in which the chain gets a cell wrong, one an epoch in turn, or all")
 	f.Uint32Var(&d.spec, prefix+"spec-version", 0, "spec_version that the runtime says it has (default the newest known)")
 	f.BoolVar(&d.archive, prefix+"archive", false, "let the last peer keep every state, not only those of 256 blocks")
 }
 
 // given reports whether any of the flags stands on the command line.
 func (d *demoFlags) given(cmd *cobra.Command, prefix string) bool {
-	for _, name := range []string{"spec-out", "peers", "authorities", "block-time", "history", "set-change-every", "fault", "archive", "tempo", "commit-fault", "spec-version"} {
+	for _, name := range []string{"spec-out", "peers", "authorities", "block-time", "history", "set-change-every", "fault", "archive", "tempo", "commit-fault", "epoch-fault", "spec-version"} {
 		if cmd.Flags().Changed(prefix + name) {
 			return true
 		}
@@ -95,6 +97,17 @@ func (d *demoFlags) config() (demonet.Config, error) {
 			return cfg, usage("--commit-fault: %w", err).WithHint("taolight demo --help lists the kinds")
 		}
 		cfg.CommitFaults = append(cfg.CommitFaults, f)
+	}
+	for _, name := range d.epochFaults {
+		if name == "all" {
+			cfg.EpochFaults = append(cfg.EpochFaults, demonet.EpochFaults()...)
+			continue
+		}
+		f, err := demonet.ParseEpochFault(name)
+		if err != nil {
+			return cfg, usage("--epoch-fault: %w", err).WithHint("taolight demo --help lists the arrays")
+		}
+		cfg.EpochFaults = append(cfg.EpochFaults, f)
 	}
 	if d.chainSpec != "" {
 		b, err := readBounded(d.chainSpec, maxChainSpec)
@@ -205,6 +218,10 @@ func (a *app) demoCommand() *cobra.Command {
 	for _, f := range demonet.CommitFaults() {
 		fmt.Fprintf(&commits, "\n  %-24s %s", f, f.What())
 	}
+	var epochs strings.Builder
+	for _, f := range demonet.EpochFaults() {
+		fmt.Fprintf(&epochs, "\n  %-24s %s", f, f.What())
+	}
 	cmd := &cobra.Command{
 		Use:     "demo",
 		GroupID: "node",
@@ -219,7 +236,10 @@ takes :BLOCKS and slow-link :BYTES_PER_SECOND after it):
 
 What can be wrong with a validator's weight commitment, or odd and still good
 (--commit-fault KIND, or all):
-` + commits.String(),
+` + commits.String() + `
+
+What the chain can get wrong in an epoch (--epoch-fault ARRAY, or all):
+` + epochs.String(),
 		Example: `  taolight demo --spec-out demo.json
   taolight run --network ./demo.json      in another terminal
   taolight demo --spec-out demo.json --fault 1:lie-read --fault 2:silent

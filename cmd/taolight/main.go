@@ -132,7 +132,7 @@ headers, finality and storage, from a checkpoint on, with no server to trust.`,
 		&cobra.Group{ID: "file", Title: "Files:"})
 	root.AddCommand(a.runCommand(), a.demoCommand(),
 		a.statusCommand(), a.peersCommand(), a.headCommand(), a.getCommand(),
-		a.metagraphCommand(), a.subnetsCommand(), a.accountCommand(),
+		a.metagraphCommand(), a.yumaCommand(), a.subnetsCommand(), a.accountCommand(),
 		a.commitsCommand(), a.weightsCommand(), a.bundleCommand(),
 		a.checkpointCommand(), a.verifyCommand(), a.checkCommand(), a.backupCommand(), a.restoreCommand(),
 		a.completionCommand(), a.versionCommand())

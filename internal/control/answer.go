@@ -100,6 +100,7 @@ const (
 	ProveCommitment = "commitment"
 	ProveWeights    = "weights"
 	ProveSubnet     = "subnet"
+	ProveEpoch      = "epoch" // At is the block of the epoch; nil: the last that ran
 )
 
 // A ProveQuestion asks for a bundle. Which fields count depends on What.

@@ -10,6 +10,7 @@ import (
 	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
+	"github.com/taolight/taolight/verify/epoch"
 	"github.com/taolight/taolight/verify/rules"
 	"github.com/taolight/taolight/verify/subtensor"
 )
@@ -63,7 +64,19 @@ func (l *Local) prove(ctx context.Context, q ProveQuestion, o lightclient.ProveO
 		return b, err
 	}
 	at := uint32(0)
-	if q.At != nil {
+	if q.What == ProveEpoch && q.At == nil {
+		var last uint64
+		if _, err := l.Node.WithHead(ctx, func(s subtensor.State) (err error) {
+			last, err = epoch.LastStep(s, q.Netuid)
+			return err
+		}); err != nil {
+			return nil, err
+		}
+		if last == 0 || last > 1<<32-1 {
+			return nil, fmt.Errorf("%w: subnet %d", epoch.ErrNoEpoch, q.Netuid)
+		}
+		at = uint32(last)
+	} else if q.At != nil {
 		at = *q.At
 	} else {
 		h, err := l.Head(ctx)
@@ -95,6 +108,8 @@ func (l *Local) prove(ctx context.Context, q ProveQuestion, o lightclient.ProveO
 		claim = bundle.WeightsClaim{Netuid: q.Netuid, Mecid: q.Mecid, At: at, UID: uid}
 	case ProveSubnet:
 		claim = bundle.SubnetClaim{Netuid: q.Netuid, At: at}
+	case ProveEpoch:
+		claim = bundle.EpochClaim{Netuid: q.Netuid, Block: at}
 	default:
 		return nil, Errorf(Usage, "%w: no bundle is made of %q", ErrParams, q.What[:min(len(q.What), 64)])
 	}

@@ -14,7 +14,7 @@ import (
 // A Claim is one fact that a bundle says it proves. There are those of this package and no others.
 type Claim interface {
 	// Kind returns the claim's step in a report: "header", "value", "made", "revealed", "lost", "equal",
-	// "weights", "subnet" or "pulse".
+	// "weights", "subnet", "epoch" or "pulse".
 	Kind() string
 	// String returns what is claimed in a few words.
 	String() string
@@ -36,6 +36,7 @@ const (
 	tagPulse
 	tagWeights
 	tagSubnet
+	tagEpoch
 )
 
 // A HeaderClaim says that the block with the header in the bundle is final.
@@ -118,6 +119,13 @@ type SubnetClaim struct {
 	At     uint32
 }
 
+// An EpochClaim says that the chain computed the Yuma epoch of a subnet in a block as its rules have it:
+// every array that it stored follows from the state before the block (package epoch).
+type EpochClaim struct {
+	Netuid uint16
+	Block  uint32
+}
+
 func (HeaderClaim) Kind() string   { return "header" }
 func (StorageClaim) Kind() string  { return "value" }
 func (MadeClaim) Kind() string     { return "made" }
@@ -127,6 +135,7 @@ func (EqualClaim) Kind() string    { return "equal" }
 func (PulseClaim) Kind() string    { return "pulse" }
 func (WeightsClaim) Kind() string  { return "weights" }
 func (SubnetClaim) Kind() string   { return "subnet" }
+func (EpochClaim) Kind() string    { return "epoch" }
 
 func (c HeaderClaim) blocks() []uint32   { return []uint32{c.Number} }
 func (c StorageClaim) blocks() []uint32  { return []uint32{c.Number} }
@@ -147,6 +156,7 @@ func (c EqualClaim) blocks() []uint32 {
 func (PulseClaim) blocks() []uint32     { return nil }
 func (c WeightsClaim) blocks() []uint32 { return []uint32{c.At} }
 func (c SubnetClaim) blocks() []uint32  { return []uint32{c.At} }
+func (c EpochClaim) blocks() []uint32   { return []uint32{c.Block - 1, c.Block} }
 
 func (c HeaderClaim) String() string { return "block " + number(c.Number) + " is final" }
 func (c StorageClaim) String() string {
@@ -171,6 +181,10 @@ func (c WeightsClaim) String() string {
 }
 func (c SubnetClaim) String() string {
 	return subnet(c.Netuid, 0) + " after block " + number(c.At)
+}
+
+func (c EpochClaim) String() string {
+	return "epoch of " + subnet(c.Netuid, 0) + " in block " + number(c.Block)
 }
 
 // String returns the commitment in a few words.
@@ -288,6 +302,13 @@ func (c WeightsClaim) check() error {
 
 func (c SubnetClaim) check() error { return checkIndex(c.Netuid, 0) }
 
+func (c EpochClaim) check() error {
+	if c.Block == 0 {
+		return fmt.Errorf("%w: an epoch in the genesis block", ErrClaim)
+	}
+	return checkIndex(c.Netuid, 0)
+}
+
 func appendU32(b []byte, v uint32) []byte { return scale.AppendCompact(b, uint64(v)) }
 
 func (c HeaderClaim) append(b []byte) []byte { return appendU32(append(b, tagHeader), c.Number) }
@@ -359,6 +380,10 @@ func (c SubnetClaim) append(b []byte) []byte {
 	return appendU32(scale.AppendCompact(append(b, tagSubnet), uint64(c.Netuid)), c.At)
 }
 
+func (c EpochClaim) append(b []byte) []byte {
+	return appendU32(scale.AppendCompact(append(b, tagEpoch), uint64(c.Netuid)), c.Block)
+}
+
 func (r *reader) claim() Claim {
 	switch tag := r.Byte(); tag {
 	case tagHeader:
@@ -387,6 +412,8 @@ func (r *reader) claim() Claim {
 		return c
 	case tagSubnet:
 		return SubnetClaim{r.u16(), r.u32()}
+	case tagEpoch:
+		return EpochClaim{r.u16(), r.u32()}
 	default:
 		if r.Err() == nil {
 			r.Fail(fmt.Errorf("%w: tag %d", ErrForm, tag))

@@ -63,6 +63,7 @@
 //	  6        pulse     compact u64 round, not 0
 //	  7        weights   compact u16 netuid | mecid u8 | compact u32 at | 00, or 01 and compact u16 uid
 //	  8        subnet    compact u16 netuid | compact u32 at
+//	  9        epoch     compact u16 netuid | compact u32 block
 //
 //	commitment kind u8 (0 hash, 1 timelocked) | compact u16 netuid | mecid u8 | [32] hotkey
 //	           | compact u64 epoch | compact u32 block | [32] hash
@@ -151,6 +152,10 @@
 // weights: the rows are those shown, in their order: of one uid, or of each below SubnetworkN.
 //
 // subnet: the fields of subtensor.Snapshot are those shown.
+//
+// epoch: each array that the Yuma epoch of the block stored is what follows, by the rules, from the state
+// before the block and what the block did before its epoch. What package epoch leaves out (neurons that
+// registered in the block itself) is said to be; what the two states do not decide makes it undecided.
 //
 // # Report
 //

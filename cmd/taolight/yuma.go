@@ -1,0 +1,141 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/taolight/taolight/internal/control"
+	"github.com/taolight/taolight/verify/epoch"
+)
+
+func (a *app) yumaCommand() *cobra.Command {
+	var q control.YumaQuestion
+	var at uint32
+	var uid uint16
+	cmd := a.reader(&cobra.Command{
+		Use:   "yuma NETUID",
+		Short: "recompute the last epoch from proven state, compare cell by cell",
+		Long: `Recomputes Yuma Consensus for an epoch of a subnet, from the proven state before its
+block, bit for bit as the runtime does, and compares each array that the chain stored.
+What differs is named by uid, with the first step of the computation that nothing else
+confirms. Peers keep the states of 256 blocks: an older epoch takes an archive peer.
+
+Ends with 3 when the chain's values differ from the computed ones, with 7 when it
+cannot be decided: pruned states, rules that were not audited, a block that did more.`,
+		Example: `  taolight yuma 18
+  taolight yuma 18 --explain 37`,
+		Args: oneSubnet,
+		RunE: a.do(func(cmd *cobra.Command, args []string) (err error) {
+			if q.Netuid, err = parseNetuid(args[0]); err != nil {
+				return err
+			}
+			if cmd.Flags().Changed("epoch") {
+				q.Block = &at
+			}
+			if cmd.Flags().Changed("explain") {
+				q.Explain = &uid
+			}
+			if err := checkAssumed(q.AssumeRules); err != nil {
+				return err
+			}
+			return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error {
+				y, err := who.Yuma(ctx, q)
+				if err != nil {
+					return err
+				}
+				if a.json {
+					err = printJSON(a.stdout, y)
+				} else {
+					a.printYuma(a.stdout, y)
+				}
+				switch {
+				case err != nil:
+					return err
+				case y.Finding == epoch.Differs.String():
+					return quiet(control.Unproven)
+				case y.Finding != epoch.Equal.String():
+					return quiet(control.Undecided)
+				}
+				return nil
+			})
+		}),
+	})
+	f := cmd.Flags()
+	f.Uint32Var(&at, "epoch", 0, "block of the epoch (default the last that ran)")
+	f.Uint16Var(&uid, "explain", 0, "show each step of the computation for this uid")
+	assumeFlag(cmd, &q.AssumeRules)
+	return cmd
+}
+
+func (a *app) printYuma(w io.Writer, y *control.Yuma) {
+	fmt.Fprintf(w, "%s   epoch of %s, from the state of %s   rules of %s\n", a.style.bold(networkName(y.Network, y.Demo)+" "+subnetName(y.Netuid, 0)),
+		block(uint32(y.Block)), block(y.Before.Number), y.Rules)
+	if y.Ahead > 0 {
+		fmt.Fprintf(w, "the chain's spec is %d ahead of the newest that was audited\n", y.Ahead)
+	}
+	fmt.Fprintf(w, "%s, %s rao to hand out, %s opened first\n\n", count(y.Neurons, "neuron"), group(y.Rao), count(y.Reveals, "commitment"))
+	for _, r := range y.Arrays {
+		name := r.Name
+		if r.Mecid != nil && *r.Mecid > 0 {
+			name += fmt.Sprintf(" of mechanism %d", *r.Mecid)
+		}
+		word := r.Finding
+		switch r.Finding {
+		case epoch.Equal.String():
+			word = a.style.good(word)
+		case epoch.Differs.String():
+			word = a.style.bad(word)
+		}
+		fmt.Fprintf(w, "%-28s %s", name, word)
+		if r.Count > 0 {
+			fmt.Fprintf(w, " in %s", count(r.Count, "cell"))
+		}
+		fmt.Fprintln(w)
+		if r.Why != "" {
+			fmt.Fprint(w, wrap(printable(r.Why), "    "))
+		}
+		for _, c := range r.Cells {
+			target := ""
+			if c.Target != nil {
+				target = fmt.Sprintf(" in uid %d", *c.Target)
+			}
+			step := ""
+			if c.Step != "" {
+				step = "   first unconfirmed: " + c.Step
+			}
+			fmt.Fprintf(w, "    uid %d%s: %s on chain, %s computed%s\n", c.UID, target, c.Chain, c.Ours, step)
+		}
+	}
+	if len(y.Excluded) > 0 {
+		fmt.Fprintf(w, "left out, registered in the block after its epoch: uids %v\n", y.Excluded)
+	}
+	for i, s := range y.Explain {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		if s.Raw != nil {
+			fmt.Fprintf(w, "%-26s %s\n", s.Name, fixed(*s.Raw))
+			continue
+		}
+		words := make([]string, len(s.Row))
+		for i, c := range s.Row {
+			words[i] = fmt.Sprintf("%d:%s", c[0], fixed(c[1]))
+		}
+		fmt.Fprintf(w, "%s\n%s", s.Name, wrap(strings.Join(words, " "), "    "))
+	}
+	fmt.Fprintf(w, "\nverdict: %s\n", y.Finding)
+}
+
+// fixed writes a raw I32F32 with the nine digits that its 32 fractional bits are worth, cut.
+func fixed(raw int64) string {
+	sign := ""
+	u := uint64(raw)
+	if raw < 0 {
+		sign, u = "-", -u
+	}
+	return fmt.Sprintf("%s%d.%09d", sign, u>>32, (u&(1<<32-1))*1_000_000_000>>32)
+}
