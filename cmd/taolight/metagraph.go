@@ -196,7 +196,7 @@ which to take, and where no peer has that block's state any more.`,
 			}
 			q.Netuid = &netuid
 			return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error {
-				m, err := who.Metagraph(ctx, q)
+				m, err := who.Metagraph(a.telling(ctx), q)
 				if err != nil {
 					return err
 				}
@@ -224,6 +224,11 @@ which to take, and where no peer has that block's state any more.`,
 	f.BoolVar(&wide, "wide", false, "print all columns, wider than 80 characters")
 	f.StringVar(&svg, "svg", "", "also draw incentive and dividends by uid into this file; - for stdout alone")
 	return cmd
+}
+
+// telling lets what is being read show on stderr: over a slow link a large subnet takes a while.
+func (a *app) telling(ctx context.Context) context.Context {
+	return control.WithProgress(ctx, func(line string) { a.warn("%s", printable(line)) })
 }
 
 // A table is the flags of what is read from the state of one block.

@@ -47,7 +47,7 @@ which to take, and where no peer has that block's state any more.`,
 				q.Netuid = &netuid
 			}
 			return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error {
-				s, err := who.Subnets(ctx, q)
+				s, err := who.Subnets(a.telling(ctx), q)
 				if err != nil {
 					return err
 				}
@@ -204,7 +204,7 @@ which to take, and where no peer has that block's state any more.`,
 			}
 			q.Address = id.String()
 			return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error {
-				s, err := who.Account(ctx, q)
+				s, err := who.Account(a.telling(ctx), q)
 				if err != nil {
 					return err
 				}
