@@ -327,7 +327,7 @@ func FuzzInputs(f *testing.F) {
 			AlphaSigmoidSteepness: int32(next()), CommitRevealWeightsEnabled: bit(), Emission: next(),
 		}
 		n := int(next() % 12)
-		if bit() && bit() && bit() {
+		if next()%8 == 7 {
 			n = int(next() % 300)
 		}
 		for range n {
