@@ -2,6 +2,7 @@ package lightclient
 
 import (
 	"cmp"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"slices"
@@ -240,7 +241,7 @@ func (q *question) view(number uint32) (*view, error) {
 		}
 		v.schedule, v.hyper = schedule, *hyper
 		if len(now) == 8 {
-			v.now = le64(now)
+			v.now = binary.LittleEndian.Uint64(now)
 		}
 		return nil
 	})
@@ -259,13 +260,6 @@ func rulesOf(spec, assume uint32) (rules.Set, error) {
 		return rules.Assume(spec, assume)
 	}
 	return r, err
-}
-
-func le64(b []byte) (v uint64) {
-	for i := len(b) - 1; i >= 0; i-- {
-		v = v<<8 | uint64(b[i])
-	}
-	return v
 }
 
 // answer looks at what is pending, and back.

@@ -3,7 +3,6 @@ package lightclient
 import (
 	"bytes"
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 
@@ -11,6 +10,7 @@ import (
 
 	"github.com/taolight/taolight/lightclient/wire"
 	"github.com/taolight/taolight/verify"
+	"github.com/taolight/taolight/verify/bundle"
 	"github.com/taolight/taolight/verify/grandpa"
 	"github.com/taolight/taolight/verify/subtensor"
 	"github.com/taolight/taolight/verify/trie"
@@ -18,14 +18,12 @@ import (
 
 // What the chain and its nodes keep, and our own limits on looking back.
 const (
-	// blockHashCount is how many hashes System.BlockHash holds (runtime/src/lib.rs BlockHashCount).
-	blockHashCount = 2400
 	// keptStates is how many states a node keeps unless it is an archive (--state-pruning 256).
 	keptStates = 256
 	// deep is the depth from which a missing proof says that a state is pruned, and not only that the
 	// peer is a little behind.
 	deep = 64
-	// maxHops bounds the steps of blockHashCount to a block: three weeks of finney's.
+	// maxHops bounds the steps of bundle.BlockHashCount to a block: three weeks of finney's.
 	maxHops = 64
 	// maxPast bounds the headers of the past that are kept in memory.
 	maxPast = 1024
@@ -76,11 +74,6 @@ func singular(n int) string {
 		return "s"
 	}
 	return ""
-}
-
-// keyBlockHash is hard-coded because it proves the blocks that everything else is read at.
-func keyBlockHash(number uint32) []byte {
-	return verify.AppendTwox64Concat(verify.StorageKey("System", "BlockHash"), binary.LittleEndian.AppendUint32(nil, number))
 }
 
 // A look is what one operation has proven of the past. The finalized block is fixed at its start, and
@@ -183,11 +176,11 @@ func (l *look) block(number uint32) (FinalBlock, error) {
 	if found {
 		return at, nil
 	}
-	if (at.Header.Number-number)/blockHashCount >= maxHops {
+	if (at.Header.Number-number)/bundle.BlockHashCount >= maxHops {
 		return FinalBlock{}, fmt.Errorf("%w: #%d is %d blocks below #%d, the nearest that is known", ErrTooFar, number, at.Header.Number-number, at.Header.Number)
 	}
 	for at.Header.Number > number {
-		next, err := l.step(at, max(number, at.Header.Number-min(at.Header.Number, blockHashCount)))
+		next, err := l.step(at, max(number, at.Header.Number-min(at.Header.Number, bundle.BlockHashCount)))
 		if err != nil {
 			return FinalBlock{}, fmt.Errorf("block #%d: %w", number, err)
 		}
@@ -213,7 +206,7 @@ func (n *Node) anchor(final FinalBlock, number uint32) (at FinalBlock, found boo
 			at = b
 		}
 	}
-	within := final.Header.Number-number <= blockHashCount
+	within := final.Header.Number-number <= bundle.BlockHashCount
 	for _, f := range n.sets {
 		b := FinalBlock{f.Header, f.Justification.Commit.TargetHash}
 		if b.Header.Number == number {
@@ -245,7 +238,7 @@ func (n *Node) anchor(final FinalBlock, number uint32) (at FinalBlock, found boo
 func (l *look) step(at FinalBlock, number uint32) (FinalBlock, error) {
 	hash := at.Header.ParentHash
 	if number+1 < at.Header.Number {
-		r, err := l.n.readAt(l.ctx, at, l.depth(at), [][]byte{keyBlockHash(number)})
+		r, err := l.n.readAt(l.ctx, at, l.depth(at), [][]byte{subtensor.KeyBlockHash(number)})
 		if err != nil {
 			return FinalBlock{}, err
 		}

@@ -452,8 +452,8 @@ func linksTo(final uint32, claims []bundle.Claim) (bundle.StorageClaim, bool) {
 	ends = slices.Compact(ends)
 	var keys [][]byte
 	for _, n := range ends {
-		if n+1 < final && final-n <= blockHashCount {
-			keys = append(keys, keyBlockHash(n))
+		if n+1 < final && final-n <= bundle.BlockHashCount {
+			keys = append(keys, subtensor.KeyBlockHash(n))
 		}
 	}
 	slices.SortFunc(keys, bytes.Compare)

@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/taolight/taolight/internal/control"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
 	"github.com/taolight/taolight/verify/checkpoint"
@@ -129,15 +128,7 @@ func (a *app) verifyBundles(j *judge, files []string) error {
 		}
 		fmt.Fprintf(a.stdout, "verdict: %s\n", r.Verdict())
 	}
-	switch {
-	case worst == fact.Failed:
-		return quiet(control.Unproven)
-	case unread:
-		return quiet(control.Failure)
-	case worst == fact.Undecided:
-		return quiet(control.Undecided)
-	}
-	return nil
+	return ending(worst, unread)
 }
 
 // title says what a file is, without a verdict.

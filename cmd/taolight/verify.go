@@ -76,8 +76,7 @@ a file cannot be read.`,
 	return cmd
 }
 
-// verify judges the facts of all files. The worst outcome is the end: a failed proof, then a file that
-// could not be read, then what is undecided.
+// verify judges the facts of all files. See ending.
 func (a *app) verify(kind, network string, files []string) error {
 	worst := fact.OK
 	unread := false
@@ -106,6 +105,12 @@ func (a *app) verify(kind, network string, files []string) error {
 			worst = fact.Worse(worst, v.Outcome)
 		}
 	}
+	return ending(worst, unread)
+}
+
+// ending is how a command ends that has judged several files: a failed proof says most, then a file that
+// could not be read, then what is undecided.
+func ending(worst fact.Outcome, unread bool) error {
 	switch {
 	case worst == fact.Failed:
 		return quiet(control.Unproven)
