@@ -14,7 +14,7 @@ import (
 // A Claim is one fact that a bundle says it proves. There are those of this package and no others.
 type Claim interface {
 	// Kind returns the claim's step in a report: "header", "value", "made", "revealed", "lost", "equal",
-	// "weights", "subnet", "epoch" or "pulse".
+	// "weights", "subnet", "epoch", "call" or "pulse".
 	Kind() string
 	// String returns what is claimed in a few words.
 	String() string
@@ -37,6 +37,7 @@ const (
 	tagWeights
 	tagSubnet
 	tagEpoch
+	tagCall
 )
 
 // A HeaderClaim says that the block with the header in the bundle is final.
@@ -384,6 +385,14 @@ func (c EpochClaim) append(b []byte) []byte {
 	return appendU32(scale.AppendCompact(append(b, tagEpoch), uint64(c.Netuid)), c.Block)
 }
 
+func (c CallClaim) append(b []byte) []byte {
+	b = appendU32(append(b, tagCall), c.Number)
+	b = scale.AppendBlob(b, []byte(c.Method))
+	b = scale.AppendBlob(b, c.Input)
+	b = append(b, c.Code[:]...)
+	return scale.AppendBlob(b, c.Output)
+}
+
 func (r *reader) claim() Claim {
 	switch tag := r.Byte(); tag {
 	case tagHeader:
@@ -414,6 +423,11 @@ func (r *reader) claim() Claim {
 		return SubnetClaim{r.u16(), r.u32()}
 	case tagEpoch:
 		return EpochClaim{r.u16(), r.u32()}
+	case tagCall:
+		c := CallClaim{Number: r.u32(), Method: string(r.Blob(MaxMethod)), Input: r.Blob(MaxInput)}
+		r.Copy(c.Code[:])
+		c.Output = r.Blob(MaxOutput)
+		return c
 	default:
 		if r.Err() == nil {
 			r.Fail(fmt.Errorf("%w: tag %d", ErrForm, tag))

@@ -64,6 +64,8 @@
 //	  7        weights   compact u16 netuid | mecid u8 | compact u32 at | 00, or 01 and compact u16 uid
 //	  8        subnet    compact u16 netuid | compact u32 at
 //	  9        epoch     compact u16 netuid | compact u32 block
+//	  10       call      compact u32 block | Vec<u8> method, 1 to 256 bytes from ! to ~ | Vec<u8> input, at most
+//	                     1 MiB | [32] code hash | Vec<u8> output, at most 4 MiB
 //
 //	commitment kind u8 (0 hash, 1 timelocked) | compact u16 netuid | mecid u8 | [32] hotkey
 //	           | compact u64 epoch | compact u32 block | [32] hash
@@ -156,6 +158,11 @@
 // epoch: each array that the Yuma epoch of the block stored is what follows, by the rules, from the state
 // before the block and what the block did before its epoch. What package epoch leaves out (neurons that
 // registered in the block itself) is said to be; what the two states do not decide makes it undecided.
+//
+// call: the method of the runtime, executed by its own code in the state after the block, with the input as its
+// arguments, answers the output. The state has that code, by its hash; the bundle has it whole, or the
+// verifier is given it. Execution is for an Executor, which this package has none of: what it takes besides
+// the code and the state, it has to answer as any node would.
 //
 // # Report
 //

@@ -40,6 +40,10 @@ func (e *ClaimError) Unwrap() []error { return []error{ErrRefused, e.Line.Err} }
 type DraftOptions struct {
 	Beacon      drand.Beacon // the zero value is quicknet
 	AssumeRules uint32
+	Executor    Executor
+	Codes       [][]byte
+	// EmbedCode puts the runtime's code, some megabytes, into the bundle.
+	EmbedCode bool
 }
 
 // A Want is what a draft lacks about one block.
@@ -158,6 +162,7 @@ func (d *Draft) run() (*run, []Line, error) {
 	r := newRun(pool)
 	r.opened = d.opened
 	r.assume, r.beacon, r.verifier, r.draft = d.o.AssumeRules, d.o.Beacon, d.beacon, true
+	r.executor, r.codes, r.embed = d.o.Executor, d.o.Codes, d.o.EmbedCode
 	for i := range d.short {
 		r.add(d.short[i].Header)
 	}
@@ -318,7 +323,7 @@ func (d *Draft) Bundle() (*Bundle, error) {
 	if n := len(x.Encode()); n > MaxSize {
 		return nil, fmt.Errorf("draft: %w: the bundle has %d bytes, at most %d allowed", ErrLimit, n, MaxSize)
 	}
-	rep := x.Verify(Options{Checkpoint: d.checkpoint(), Beacon: d.o.Beacon, AssumeRules: d.o.AssumeRules})
+	rep := x.Verify(Options{Checkpoint: d.checkpoint(), Beacon: d.o.Beacon, AssumeRules: d.o.AssumeRules, Executor: d.o.Executor, Codes: d.o.Codes})
 	for i := range rep.Lines {
 		if l := &rep.Lines[i]; l.Outcome != fact.OK {
 			return nil, fmt.Errorf("draft: %s: %w", l.Text, l.Err)

@@ -50,6 +50,9 @@ type run struct {
 	beacon   drand.Beacon
 	assume   uint32 // spec whose rules are assumed where those of the chain are unknown; 0: none
 	lookups  int
+	executor Executor
+	codes    [][]byte // that were given
+	embed    bool     // with a Draft: the code goes into the bundle
 
 	pulses    map[uint64]*pulse
 	badPulses error // why no pulse can be used
@@ -128,10 +131,7 @@ func (b *block) Load(keys ...[]byte) ([][]byte, error) {
 				// An item that is not known has no key, and can be neither proven nor fetched.
 				return nil, fmt.Errorf("block %s: %w: empty key", number(b.number), subtensor.ErrLayout)
 			}
-			if b.lacking == nil {
-				b.lacking = make(map[string]bool)
-			}
-			b.lacking[string(keys[i])] = true
+			b.lack(keys[i])
 			if missing == nil {
 				missing = fmt.Errorf("block %s: %w: key 0x%x: %w", number(b.number), subtensor.ErrUnproven, keys[i], trie.ErrIncomplete)
 			}
@@ -141,6 +141,14 @@ func (b *block) Load(keys ...[]byte) ([][]byte, error) {
 		return nil, missing
 	}
 	return values, nil
+}
+
+// lack remembers that the proof of a key is missing.
+func (b *block) lack(key []byte) {
+	if b.lacking == nil {
+		b.lacking = make(map[string]bool)
+	}
+	b.lacking[string(key)] = true
 }
 
 // plan returns the blocks whose headers a bundle must hold beside the final one and those of fragments, in

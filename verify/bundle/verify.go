@@ -22,6 +22,10 @@ type Options struct {
 	// AssumeRules is the spec_version whose rules are taken where those of the chain are unknown, and
 	// each line that rests on them says so. 0: none are.
 	AssumeRules uint32
+	// Executor executes what a CallClaim is about. Without it, such a claim is undecided.
+	Executor Executor
+	// Codes are runtimes, each as it stands in :code, for bundles that have the hash of theirs only.
+	Codes [][]byte
 }
 
 // Judge decodes a bundle that takes the whole of b and judges it. Bytes that are not in the form of one give
@@ -61,7 +65,7 @@ func (x *Bundle) Verify(o Options) *Report {
 		return rep
 	}
 	r := newRun(pool)
-	r.assume = o.AssumeRules
+	r.assume, r.executor, r.codes = o.AssumeRules, o.Executor, o.Codes
 	for i := range x.Fragments {
 		r.add(x.Fragments[i].Header)
 	}

@@ -168,5 +168,9 @@ func KeyBlockHash(number uint32) []byte { return key("BlockHash", u32(number)) }
 // KeyLastRuntimeUpgrade is the key of the version of the runtime that the chain last ran (Spec).
 func KeyLastRuntimeUpgrade() []byte { return KeyValue("LastRuntimeUpgrade") }
 
+// KeyCode is the key of the runtime, as sp_core::storage::well_known_keys has it: WebAssembly, mostly
+// compressed with zstd behind eight bytes of their own. No pallet owns it.
+func KeyCode() []byte { return []byte(":code") }
+
 // KeyTimestampNow is the key of the time that a block says it was made: u64, in milliseconds.
 func KeyTimestampNow() []byte { return KeyValue("Now") }

@@ -86,6 +86,18 @@ func (u *Usage) GetAll(root verify.Hash, keys [][]byte) ([]Answer, error) {
 	return answers, nil
 }
 
+// ValueHash looks the hash of a key's value up as Proof.ValueHash does, in the trie with the given root, and
+// marks the entries on the way, which the value's own is not one of.
+func (u *Usage) ValueHash(root verify.Hash, key []byte) (verify.Hash, Outcome, error) {
+	return u.pool.At(root).valueHash(key, u.used)
+}
+
+// Next looks the next key up as Proof.Next does, in the trie with the given root, and marks the entries that
+// it comes to.
+func (u *Usage) Next(root verify.Hash, key []byte) ([]byte, Outcome, error) {
+	return u.pool.At(root).nextKey(key, u.used)
+}
+
 // CheckAll returns ErrUnusedNode, naming the entry, if no lookup came to one.
 func (u *Usage) CheckAll() error {
 	for i := range u.pool.all.nodes {

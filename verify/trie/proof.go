@@ -238,9 +238,11 @@ func (p *Proof) get(key []byte, used bitset, from *path) ([]byte, Outcome, error
 
 // ValueHash returns the Blake2b-256 of a key's value. It can be had without the value's own entry, so a
 // caller that keeps a large value (:code) learns from a small proof that it is unchanged.
-func (p *Proof) ValueHash(key []byte) (verify.Hash, Outcome, error) {
+func (p *Proof) ValueHash(key []byte) (verify.Hash, Outcome, error) { return p.valueHash(key, nil) }
+
+func (p *Proof) valueHash(key []byte, used bitset) (verify.Hash, Outcome, error) {
 	var room [1]step
-	v, o, err := p.lookup(key, nil, &path{steps: room[:]})
+	v, o, err := p.lookup(key, used, &path{steps: room[:]})
 	if o != Present {
 		return verify.Hash{}, o, err
 	}
