@@ -318,6 +318,17 @@ func TestMapKey(t *testing.T) {
 	}
 }
 
+// TestTwox256: the value is that of @polkadot/util-crypto, xxhashAsHex('abc', 256).
+func TestTwox256(t *testing.T) {
+	got := Twox256([]byte("abc"))
+	if want := unhex("990977adf52cbc440889329981caa9be f7da5770b2b8a05303b75d95360dd62b"); !bytes.Equal(got[:], want) {
+		t.Errorf("%x, want %x", got, want)
+	}
+	if half := Twox128([]byte("abc")); !bytes.Equal(half[:], got[:16]) {
+		t.Errorf("Twox128 is %x, not its first half", half)
+	}
+}
+
 func TestHashText(t *testing.T) {
 	h := Blake2b256(nil)
 	const want = "0x0e5751c026e543b2e8ab2eb06099daa1d1e5df47778f7787faab45cdf12fe3a8" // RFC 7693's function on no input

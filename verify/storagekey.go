@@ -15,13 +15,23 @@ func Twox64(b []byte) [8]byte {
 }
 
 // Twox128 is xxHash64 with seeds 0 and 1: the hasher of pallet and item names.
-func Twox128(b []byte) [16]byte {
-	var out [16]byte
-	binary.LittleEndian.PutUint64(out[:8], xxhash.Sum64(b))
-	d := xxhash.NewWithSeed(1)
-	d.Write(b)
-	binary.LittleEndian.PutUint64(out[8:], d.Sum64())
+func Twox128(b []byte) (out [16]byte) {
+	twox(out[:], b)
 	return out
+}
+
+// Twox256 is xxHash64 with seeds 0 to 3: the hasher of frame_support::Twox256.
+func Twox256(b []byte) (out [32]byte) {
+	twox(out[:], b)
+	return out
+}
+
+func twox(out, b []byte) {
+	for i := 0; i < len(out); i += 8 {
+		d := xxhash.NewWithSeed(uint64(i / 8))
+		d.Write(b)
+		binary.LittleEndian.PutUint64(out[i:], d.Sum64())
+	}
 }
 
 // Blake2b128 is the hasher of frame_support::Blake2_128Concat.
