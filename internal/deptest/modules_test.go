@@ -13,20 +13,23 @@ import (
 // direct lists every module that taolight's own code imports, and why it is here rather than
 // something smaller or our own. The commit that adds one gives its size, upkeep and licence.
 var direct = map[string]string{
-	"github.com/BurntSushi/toml":              "the settings file; the smallest reader of TOML that names the line of a mistake (MIT)",
-	"github.com/cespare/xxhash/v2":            "XXH64 with seeds for storage keys; libp2p's metrics link it anyway (MIT)",
-	"github.com/cloudflare/circl":             "BLS12-381 for drand's pulses and timelocked commitments, constant-time where secrets are (BSD-3-Clause)",
-	"github.com/klauspost/reedsolomon":        "parity for chunks that cross a lossy link (MIT)",
-	"github.com/libp2p/go-libp2p":             "the network's own transport: swarm, noise, yamux, tcp, websocket; never its root package (MIT)",
-	"github.com/multiformats/go-multiaddr":    "the form in which peers' addresses travel (MIT)",
-	"github.com/oasisprotocol/curve25519-voi": "sr25519 at half the usual library's time, ed25519 by ZIP-215 and in batches (BSD-3-Clause)",
-	"github.com/rogpeppe/go-internal":         "tests only: scripts that run the binary (BSD-3-Clause)",
-	"github.com/spf13/pflag":                  "cobra's flags, to make them from the table of settings (BSD-3-Clause)",
-	"github.com/spf13/cobra":                  "commands, help and shell completion without switching off the linker's pruning (Apache-2.0)",
-	"go.etcd.io/bbolt":                        "one file that survives a power cut at any write (MIT)",
-	"golang.org/x/crypto":                     "blake2b (BSD-3-Clause)",
-	"rsc.io/qr":                               "QR codes, written and nothing else (BSD-3-Clause)",
-	"google.golang.org/protobuf":              "the wire form of libp2p; from v1.36.12 on it leaves the linker's pruning on (BSD-3-Clause)",
+	"github.com/BurntSushi/toml":                "the settings file; the smallest reader of TOML that names the line of a mistake (MIT)",
+	"github.com/cespare/xxhash/v2":              "XXH64 with seeds for storage keys; libp2p's metrics link it anyway (MIT)",
+	"github.com/cloudflare/circl":               "BLS12-381 for drand's pulses and timelocked commitments, constant-time where secrets are (BSD-3-Clause)",
+	"github.com/decred/dcrd/dcrec/secp256k1/v4": "Ethereum's signatures, which runtimes ask their host to recover; libp2p links it anyway (ISC)",
+	"github.com/klauspost/compress":             "zstd, in which the chain keeps its code; only the decoder is linked (BSD-3-Clause)",
+	"github.com/klauspost/reedsolomon":          "parity for chunks that cross a lossy link (MIT)",
+	"github.com/libp2p/go-libp2p":               "the network's own transport: swarm, noise, yamux, tcp, websocket; never its root package (MIT)",
+	"github.com/multiformats/go-multiaddr":      "the form in which peers' addresses travel (MIT)",
+	"github.com/tetratelabs/wazero":             "executes the chain's own runtime without cgo: a compiler for amd64 and arm64, an interpreter for the rest (Apache-2.0)",
+	"github.com/oasisprotocol/curve25519-voi":   "sr25519 at half the usual library's time, ed25519 by ZIP-215 and in batches (BSD-3-Clause)",
+	"github.com/rogpeppe/go-internal":           "tests only: scripts that run the binary (BSD-3-Clause)",
+	"github.com/spf13/pflag":                    "cobra's flags, to make them from the table of settings (BSD-3-Clause)",
+	"github.com/spf13/cobra":                    "commands, help and shell completion without switching off the linker's pruning (Apache-2.0)",
+	"go.etcd.io/bbolt":                          "one file that survives a power cut at any write (MIT)",
+	"golang.org/x/crypto":                       "blake2b (BSD-3-Clause)",
+	"rsc.io/qr":                                 "QR codes, written and nothing else (BSD-3-Clause)",
+	"google.golang.org/protobuf":                "the wire form of libp2p; from v1.36.12 on it leaves the linker's pruning on (BSD-3-Clause)",
 }
 
 // released is a version with a tag; the other modules are pinned to a commit, each with a reason.
