@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
+	goruntime "runtime"
 	"sync"
 	"time"
 
@@ -15,6 +15,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/taolight/taolight/lightclient/p2p"
+	"github.com/taolight/taolight/lightclient/runtime"
 	"github.com/taolight/taolight/lightclient/wire"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/checkpoint"
@@ -61,6 +62,9 @@ type Config struct {
 	Seed       uint64           // of jitter and peer choice; 0: random
 	Watch      []uint16         // subnets whose commitments are kept with their proofs; needs a Store
 	WatchEvery uint32           // blocks between two looks at them; 0: 50
+	Engine     *runtime.Engine  // executes the chain's runtime; nil: nothing does
+	Compile    bool             // in the background, what is interpreted at first: for a node that stays
+	Runtimes   Runtimes         // where code is kept; nil: nowhere
 }
 
 // A Note is a change of state, for a log line.
@@ -87,6 +91,8 @@ type Node struct {
 	done   chan struct{}
 	ready  chan struct{} // closed when the node has caught up
 	wg     sync.WaitGroup
+
+	codes codes
 
 	mu    sync.Mutex
 	conns map[peer.ID]*conn // guarded by mu; dialling, opening or open
@@ -146,6 +152,7 @@ func New(cfg Config) (*Node, error) {
 		revealed: make(map[uint32][]reveal),
 		health:   make(map[string]bool),
 	}
+	n.codes.any = cfg.Runtimes != nil && cfg.Engine != nil && cfg.Runtimes.Any()
 	for _, a := range cfg.Bootnodes {
 		if err := n.book.AddGiven(a, "bootnode"); err != nil {
 			return nil, err
@@ -184,6 +191,7 @@ func (n *Node) Run(ctx context.Context) error {
 	}
 	defer n.host.Close()
 	ctx, cancel := context.WithCancel(ctx)
+	defer n.codes.close()
 	defer n.wg.Wait()
 	defer cancel()
 	n.register(ctx)
@@ -525,7 +533,7 @@ func byteSize(n int) string {
 
 // memory returns the bytes this process holds from the operating system, as Go knows them.
 func memory() uint64 {
-	var m runtime.MemStats
-	runtime.ReadMemStats(&m)
+	var m goruntime.MemStats
+	goruntime.ReadMemStats(&m)
 	return m.Sys - m.HeapReleased
 }

@@ -389,9 +389,13 @@ func (l *look) with(number uint32, f func(subtensor.State) error) (FinalBlock, e
 			return at, err
 		}
 		s := &provenState{proof: p, seen: make(map[string]bool)}
-		err = f(s)
+		layout, open := l.n.layoutIn(p)
+		err = f(layout.Over(s))
 		if s.err != nil {
 			return at, s.err
+		}
+		if open {
+			s.want(keyBelowCode())
 		}
 		if len(s.missing) == 0 || err != nil && !errors.Is(err, subtensor.ErrUnproven) {
 			return at, err
@@ -418,14 +422,20 @@ func (l *look) withBoth(a, b uint32, f func(before, after subtensor.State) error
 	asked := 0
 	for range maxRounds {
 		var states [2]*provenState
+		var over [2]subtensor.State
 		for i := range states {
 			p, err := l.proof(blocks[i])
 			if err != nil {
 				return before, after, err
 			}
 			states[i] = &provenState{proof: p, seen: make(map[string]bool)}
+			layout, open := l.n.layoutIn(p)
+			over[i] = layout.Over(states[i])
+			if open {
+				states[i].want(keyBelowCode())
+			}
 		}
-		err := f(states[0], states[1])
+		err := f(over[0], over[1])
 		missing := 0
 		for i := range states {
 			if states[i].err != nil {
@@ -510,16 +520,21 @@ func (s *provenState) Load(keys ...[]byte) ([][]byte, error) {
 			}
 		case trie.Incomplete:
 			short = true
-			if k := string(keys[i]); !s.seen[k] {
-				s.seen[k] = true
-				s.missing = append(s.missing, bytes.Clone(keys[i]))
-			}
+			s.want(keys[i])
 		}
 	}
 	if short {
 		return nil, fmt.Errorf("%w: %d keys", subtensor.ErrUnproven, len(s.missing))
 	}
 	return values, nil
+}
+
+// want adds a key to what is missing.
+func (s *provenState) want(key []byte) {
+	if k := string(key); !s.seen[k] {
+		s.seen[k] = true
+		s.missing = append(s.missing, bytes.Clone(key))
+	}
 }
 
 // rememberSet keeps a set change in memory: bundles carry them, with a store and without.

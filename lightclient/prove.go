@@ -80,15 +80,21 @@ func (l *look) chainOf() (start grandpa.Finalized, sets []grandpa.Fragment, fina
 	return start, sets, final, nil
 }
 
-// prove makes a bundle, taking from earlier ones, which have been verified, what they hold.
-func (l *look) prove(claims []bundle.Claim, o ProveOptions, earlier ...*bundle.Bundle) (*bundle.Bundle, error) {
+// draft begins a bundle, from the checkpoint to the head.
+func (l *look) draft(claims []bundle.Claim, o bundle.DraftOptions) (*bundle.Draft, error) {
 	start, sets, final, err := l.chainOf()
 	if err != nil {
 		return nil, err
 	}
 	cp := l.n.cfg.Checkpoint
+	o.Beacon = cp.Beacon()
 	root := bundle.RootRef{Number: start.Header.Number, Hash: start.Hash, SetID: start.Set.ID}
-	d, err := bundle.NewDraft(cp.Genesis, root, start, sets, final, claims, bundle.DraftOptions{Beacon: cp.Beacon(), AssumeRules: o.AssumeRules})
+	return bundle.NewDraft(cp.Genesis, root, start, sets, final, claims, o)
+}
+
+// prove makes a bundle, taking from earlier ones, which have been verified, what they hold.
+func (l *look) prove(claims []bundle.Claim, o ProveOptions, earlier ...*bundle.Bundle) (*bundle.Bundle, error) {
+	d, err := l.draft(claims, bundle.DraftOptions{AssumeRules: o.AssumeRules})
 	if err != nil {
 		return nil, err
 	}

@@ -88,6 +88,12 @@ func metadataSum(hash verify.Hash, raw []byte) verify.Hash {
 	return verify.Blake2b256(append(hash[:], raw...))
 }
 
+// Any reports whether there is metadata of any runtime.
+func (r *Runtimes) Any() bool {
+	list, err := filepath.Glob(filepath.Join(r.dir, "*"+metadataExt))
+	return err == nil && len(list) > 0
+}
+
 func (r *Runtimes) path(hash verify.Hash, ext string) string {
 	return filepath.Join(r.dir, fmt.Sprintf("%x", hash[:])+ext)
 }

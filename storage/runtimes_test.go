@@ -27,8 +27,11 @@ func TestRuntimes(t *testing.T) {
 	if err := r.PutCode(code); err != nil {
 		t.Fatal(err)
 	}
-	if err := r.PutMetadata(hash, []byte("meta")); err != nil {
-		t.Fatal(err)
+	if r.Any() {
+		t.Error("there is metadata before any was put")
+	}
+	if err := r.PutMetadata(hash, []byte("meta")); err != nil || !r.Any() {
+		t.Fatal(err, r.Any())
 	}
 	r = OpenRuntimes(dir)
 	if got, err := r.Code(hash); !bytes.Equal(got, code) || err != nil {

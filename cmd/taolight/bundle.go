@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/hex"
 	"fmt"
 	"strconv"
 	"strings"
@@ -165,11 +164,8 @@ func (a *app) makeStorage() *cobra.Command {
 		Example: `  taolight bundle make storage Timestamp.Now Drand.LastStoredRound -o now.tlb`,
 		Args:    cobra.MinimumNArgs(1),
 	}, m, func(_ *cobra.Command, args []string) error {
-		questions, err := parseQuestions(args)
-		for _, q := range questions {
-			m.question.Keys = append(m.question.Keys, "0x"+hex.EncodeToString(q.key))
-		}
-		return err
+		m.question.Words = args
+		return checkWords("bundle make storage", args)
 	})
 	m.atFlag(cmd)
 	return cmd

@@ -15,6 +15,7 @@ import (
 	"github.com/taolight/taolight/internal/control"
 	"github.com/taolight/taolight/internal/demonet"
 	"github.com/taolight/taolight/lightclient"
+	"github.com/taolight/taolight/lightclient/runtime"
 	"github.com/taolight/taolight/storage"
 )
 
@@ -83,7 +84,19 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 	if p.demo { // its epochs are shorter than the pause between two looks
 		watchEvery = demoWatchEvery
 	}
+	engine, err := runtime.New(runtime.Config{
+		CacheDir: filepath.Join(p.dir, "runtimes", "compiled"), LogLevel: runtime.LogWarn,
+		Log: func(_ int, target, message string) {
+			if notes != nil {
+				notes(lightclient.Note{Topic: "runtime", Text: target + ": " + message})
+			}
+		},
+	})
+	if err != nil {
+		return fail(err)
+	}
 	s.node, err = lightclient.New(lightclient.Config{
+		Engine: engine, Compile: !joined, Runtimes: storage.OpenRuntimes(filepath.Join(p.dir, "runtimes")),
 		Checkpoint: p.root, Bootnodes: p.bootnodes, Peers: p.cfg.Peers, Store: nodeStore{s.store},
 		Finality: lightclient.Finality(p.cfg.Finality), MaxPeers: p.cfg.MaxPeers, Version: version,
 		Demo: p.demo, BackDated: p.backDated, Notes: notes, Watch: p.cfg.Watch, WatchEvery: watchEvery,

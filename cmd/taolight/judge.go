@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/taolight/taolight/storage"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
 	"github.com/taolight/taolight/verify/checkpoint"
@@ -21,11 +23,15 @@ type judge struct {
 	file   string // --checkpoint
 	given  *checkpoint.Checkpoint
 	assume uint32
+	code   []string // --code
+	codes  [][]byte
+	run    bundle.Executor
 }
 
 func (j *judge) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&j.file, "checkpoint", "", "trust this checkpoint or chain spec file, and its drand key, for bundles")
 	assumeFlag(cmd, &j.assume)
+	cmd.Flags().StringArrayVar(&j.code, "code", nil, "runtime of the chain, for bundles of calls that have only its hash\n(taolight runtime export writes it)")
 }
 
 // assumeFlag adds the flag that takes the rules of one runtime for another's.
@@ -44,9 +50,19 @@ func checkAssumed(spec uint32) error {
 	return nil
 }
 
-// read reads the checkpoint that was given.
-func (j *judge) read() error {
-	if err := checkAssumed(j.assume); err != nil || j.file == "" {
+// read reads the checkpoint and the runtimes that were given.
+func (j *judge) read(ctx context.Context) (err error) {
+	if err := checkAssumed(j.assume); err != nil {
+		return err
+	}
+	for _, name := range j.code {
+		b, err := readBounded(name, storage.MaxCode)
+		if err != nil {
+			return usage("--code: %w", err)
+		}
+		j.codes = append(j.codes, b)
+	}
+	if j.run, err = executor(ctx); err != nil || j.file == "" {
 		return err
 	}
 	b, err := readBounded(j.file, checkpoint.MaxSize)
@@ -67,7 +83,7 @@ func (j *judge) read() error {
 
 // options returns what a bundle of a network is judged by.
 func (j *judge) options(genesis verify.Hash) bundle.Options {
-	o := bundle.Options{Checkpoint: j.given, AssumeRules: j.assume}
+	o := bundle.Options{Checkpoint: j.given, AssumeRules: j.assume, Executor: j.run, Codes: j.codes}
 	if o.Checkpoint == nil {
 		if n, err := checkpoint.ByGenesis(genesis); err == nil {
 			o.Checkpoint = n.Checkpoint

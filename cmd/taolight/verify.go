@@ -50,7 +50,7 @@ a file cannot be read.`,
 				if network != "" {
 					return usage("verify: --network is for --kind: a bundle names its own")
 				}
-				if err := j.read(); err != nil {
+				if err := j.read(cmd.Context()); err != nil {
 					return err
 				}
 				return a.verifyBundles(&j, args)
@@ -58,8 +58,8 @@ a file cannot be read.`,
 			if err := fact.CheckKind(kind); err != nil {
 				return usage("verify: %w", err)
 			}
-			if j.file != "" || j.assume != 0 {
-				return usage("verify: --checkpoint and --assume-rules are for bundles: a fact brings its own")
+			if j.file != "" || j.assume != 0 || j.code != nil {
+				return usage("verify: --checkpoint, --assume-rules and --code are for bundles: a fact brings its own")
 			}
 			if network != "" {
 				if _, err := checkpoint.ByName(network); err != nil {

@@ -28,6 +28,11 @@ const (
 	methodSubnets   = "subnets"
 	methodAccount   = "account"
 	methodYuma      = "yuma"
+
+	methodGet     = "get"
+	methodCall    = "call"
+	methodRuntime = "runtime"
+	methodCode    = "code"
 )
 
 // Schema is the version of the answers' JSON form: fields are added, never renamed.
@@ -39,6 +44,13 @@ type Answerer interface {
 	Peers(ctx context.Context) (*Peers, error)
 	Head(ctx context.Context) (*Head, error)
 	Read(ctx context.Context, keys [][]byte) (*Reading, error)
+	// Get reads storage by what is typed.
+	Get(ctx context.Context, q GetQuestion) (*Reading, error)
+	// Call executes the chain's own runtime on proven storage.
+	Execute(ctx context.Context, q CallQuestion) (*Called, error)
+	// Runtime tells of the runtime in the state of a block; Code returns it, or its metadata.
+	Runtime(ctx context.Context, q CodeQuestion) (*Runtime, error)
+	Code(ctx context.Context, q CodeQuestion) (*CodeFile, error)
 	// Export returns the finalized head as a checkpoint file.
 	Export(ctx context.Context) ([]byte, error)
 	// Check looks at the store's files; with readAll at every record in them.
@@ -106,8 +118,8 @@ const (
 // A ProveQuestion asks for a bundle. Which fields count depends on What.
 type ProveQuestion struct {
 	What        string   `json:"what"`
-	At          *uint32  `json:"at,omitempty"`   // block; nil: the finalized head
-	Keys        []string `json:"keys,omitempty"` // of ProveStorage, in hex
+	At          *uint32  `json:"at,omitempty"`    // block; nil: the finalized head
+	Words       []string `json:"words,omitempty"` // of ProveStorage: keys as in a GetQuestion, but no maps
 	Netuid      uint16   `json:"netuid,omitempty"`
 	Mecid       uint8    `json:"mecid,omitempty"`
 	UID         *uint16  `json:"uid,omitempty"`
@@ -197,8 +209,10 @@ type Reading struct {
 	Hash      string   `json:"hash"`
 	Trust     string   `json:"trust"` // "finalized"
 	StateRoot string   `json:"state_root"`
-	Peers     int      `json:"peers"`           // that gave nodes of the proof
-	Error     string   `json:"error,omitempty"` // why some keys are incomplete
+	Peers     int      `json:"peers"`            // that gave nodes of the proof
+	Error     string   `json:"error,omitempty"`  // why some keys are incomplete
+	Layout    string   `json:"layout,omitempty"` // by what items were found and values decoded
+	Notes     []string `json:"notes,omitempty"`
 	Items     []Item   `json:"items"`
 	Keys      []string `json:"keys"`
 	// Values are those of the keys, null where absence is proven. They and the proof are left out if
@@ -214,6 +228,7 @@ type Item struct {
 	Outcome string `json:"outcome"`         // "present", "absent", "incomplete"
 	Value   string `json:"value,omitempty"` // hex, if present; an empty value is "0x"
 	Decoded any    `json:"decoded,omitempty"`
+	Text    string `json:"text,omitempty"` // decoded, in words
 }
 
 // Root is the checkpoint that a node started from.
@@ -280,6 +295,26 @@ func (c *Client) Read(ctx context.Context, keys [][]byte) (*Reading, error) {
 		p.Keys[i] = hexText(k)
 	}
 	return call[Reading](ctx, c, methodRead, p)
+}
+
+// Get asks the other process.
+func (c *Client) Get(ctx context.Context, q GetQuestion) (*Reading, error) {
+	return call[Reading](ctx, c, methodGet, q)
+}
+
+// Execute asks the other process.
+func (c *Client) Execute(ctx context.Context, q CallQuestion) (*Called, error) {
+	return call[Called](ctx, c, methodCall, q)
+}
+
+// Runtime asks the other process.
+func (c *Client) Runtime(ctx context.Context, q CodeQuestion) (*Runtime, error) {
+	return call[Runtime](ctx, c, methodRuntime, q)
+}
+
+// Code asks the other process.
+func (c *Client) Code(ctx context.Context, q CodeQuestion) (*CodeFile, error) {
+	return call[CodeFile](ctx, c, methodCode, q)
 }
 
 // Root asks the other process.

@@ -77,6 +77,14 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 		return answer(ctx, params, l.Subnets)
 	case methodAccount:
 		return answer(ctx, params, l.Account)
+	case methodGet:
+		return answer(ctx, params, l.Get)
+	case methodCall:
+		return answer(ctx, params, l.Execute)
+	case methodRuntime:
+		return answer(ctx, params, l.Runtime)
+	case methodCode:
+		return answer(ctx, params, l.Code)
 	case methodBackup:
 		if l.Store == nil {
 			return nil, errNoStore
@@ -210,12 +218,22 @@ func NotReady(s *lightclient.Status, err error) error {
 
 // Read implements Answerer. If some keys stay undecided, the answer says why and has no proof.
 func (l *Local) Read(ctx context.Context, keys [][]byte) (*Reading, error) {
-	r, err := l.Node.Read(ctx, keys...)
+	return l.read(ctx, nil, keys)
+}
+
+func (l *Local) read(ctx context.Context, at *uint32, keys [][]byte) (*Reading, error) {
+	var r *lightclient.Reading
+	var err error
+	if at == nil {
+		r, err = l.Node.Read(ctx, keys...)
+	} else {
+		r, err = l.Node.ReadAt(ctx, *at, keys...)
+	}
 	if r == nil && errors.Is(err, lightclient.ErrIncomplete) {
 		return nil, Errorf(Undecided, "%w", err).WithHint(AskAgain)
 	}
 	if r == nil {
-		return nil, l.notFinal(ctx, err)
+		return nil, l.whyNot(ctx, err)
 	}
 	out := &Reading{
 		Schema: Schema, Network: l.Checkpoint.Network, Demo: l.Demo, Joined: l.Joined,

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/taolight/taolight/internal/item"
 	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
@@ -90,13 +91,16 @@ func (l *Local) prove(ctx context.Context, q ProveQuestion, o lightclient.ProveO
 	case ProveHeader:
 		claim = bundle.HeaderClaim{Number: at}
 	case ProveStorage:
+		list, _, err := l.wanted(ctx, q.Words, q.At)
+		if err != nil {
+			return nil, err
+		}
 		var keys [][]byte
-		for i, text := range q.Keys {
-			key, err := verify.ParseHex(text)
-			if err != nil {
-				return nil, Errorf(Usage, "%w: key %d: %w", ErrParams, i, err)
+		for _, w := range list {
+			if w.prefix {
+				return nil, Errorf(Usage, "%v: %w: it has many keys, want %s", w.meta, item.ErrArgument, w.meta.Wants())
 			}
-			keys = append(keys, key)
+			keys = append(keys, w.key)
 		}
 		slices.SortFunc(keys, bytes.Compare)
 		claim = bundle.StorageClaim{Number: at, Keys: slices.CompactFunc(keys, bytes.Equal)}

@@ -8,6 +8,12 @@ import (
 	"github.com/taolight/taolight/verify/scale"
 )
 
+// The versions that are understood.
+const (
+	Oldest = 14
+	Newest = 16
+)
+
 // magic is what metadata begins with (frame_metadata::META_RESERVED).
 const magic = "meta"
 
@@ -21,8 +27,8 @@ func Parse(b []byte) (*Metadata, error) {
 		return nil, fmt.Errorf("%w: it does not begin with %q", ErrMetadata, magic)
 	}
 	version := b[len(magic)]
-	if version < 14 || version > 16 {
-		return nil, fmt.Errorf("%w: version %d, not 14, 15 or 16", ErrMetadata, version)
+	if version < Oldest || version > Newest {
+		return nil, fmt.Errorf("%w: version %d, not %d to %d", ErrMetadata, version, Oldest, Newest)
 	}
 	p := &parser{text: string(b), r: scale.NewReader(b), place: "header"}
 	p.r.Bytes(len(magic) + 1)
@@ -34,13 +40,22 @@ func Parse(b []byte) (*Metadata, error) {
 	return m, nil
 }
 
-// FromAPI reads what a runtime answers when it is asked for its metadata: for Metadata_metadata a
-// Vec<u8> around what Parse takes, for Metadata_metadata_at_version an Option of that.
+// FromAPI reads what a runtime answers when it is asked for its metadata.
 func FromAPI(answer []byte) (*Metadata, error) {
+	b, err := Unwrap(answer)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(b)
+}
+
+// Unwrap returns what Parse takes, without what runtimes put around it: for Metadata_metadata a
+// Vec<u8>, for Metadata_metadata_at_version an Option of that.
+func Unwrap(answer []byte) ([]byte, error) {
 	// An Option's first byte is 0 or 1. As the start of a length, 0 is no bytes and 1 less than 16,384.
 	if len(answer) > 0 && answer[0] == 1 {
 		if b, err := unwrapBlob(answer[1:]); err == nil {
-			return Parse(b)
+			return b, nil
 		}
 	}
 	if len(answer) == 1 && answer[0] == 0 {
@@ -50,7 +65,7 @@ func FromAPI(answer []byte) (*Metadata, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%w: answer of the runtime: %w", ErrMetadata, err)
 	}
-	return Parse(b)
+	return b, nil
 }
 
 func unwrapBlob(b []byte) ([]byte, error) {
