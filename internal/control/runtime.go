@@ -229,7 +229,7 @@ func (l *Local) Runtime(ctx context.Context, q CodeQuestion) (*Runtime, error) {
 		out.Items += len(m.Pallets[i].Items)
 	}
 	for _, a := range v.APIs {
-		api := API{ID: hexText(a.ID[:]), Version: a.Version}
+		api := API{ID: hexText(a.ID[:]), Version: a.Version, Name: apiName(a.ID)}
 		for i := range m.APIs {
 			if runtime.APIID(m.APIs[i].Name) != a.ID {
 				continue
@@ -243,6 +243,22 @@ func (l *Local) Runtime(ctx context.Context, q CodeQuestion) (*Runtime, error) {
 	}
 	out.Digest, out.NoDigest = digest(m)
 	return out, nil
+}
+
+// apiNames are those of the runtime APIs that Substrate and subtensor have had, for runtimes whose metadata, V14, has
+// none. A Version has a hash of each.
+var apiNames = strings.Fields(`Core Metadata BlockBuilder TaggedTransactionQueue OffchainWorkerApi AuraApi BabeApi GrandpaApi
+	SessionKeys AccountNonceApi TransactionPaymentApi TransactionPaymentCallApi GenesisBuilder Benchmark TryRuntime
+	EthereumRuntimeRPCApi ConvertTransactionRuntimeApi ContractsApi DelegateInfoRuntimeApi NeuronInfoRuntimeApi
+	SubnetInfoRuntimeApi StakeInfoRuntimeApi SubnetRegistrationRuntimeApi SwapRuntimeApi ShieldApi ProxyFilterRuntimeApi`)
+
+func apiName(id [8]byte) string {
+	for _, name := range apiNames {
+		if runtime.APIID(name) == id {
+			return name
+		}
+	}
+	return ""
 }
 
 // What the runtime was built with (subtensor runtime/build.rs, enable_metadata_hash).
