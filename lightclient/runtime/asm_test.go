@@ -127,7 +127,6 @@ func sleb(v int64) []byte {
 func i32(v int32) []byte  { return append([]byte{0x41}, sleb(int64(v))...) }
 func i64(v int64) []byte  { return append([]byte{0x42}, sleb(v)...) }
 func local(i byte) []byte { return []byte{0x20, i} }
-func set(i byte) []byte   { return []byte{0x21, i} }
 func callf(i byte) []byte { return []byte{0x10, i} }
 
 const drop, unreachable = 0x1a, 0x00
