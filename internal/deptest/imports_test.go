@@ -67,6 +67,12 @@ var rules = []rule{
 		reason:  "codecs are functions from bytes to values, tested without a socket",
 	},
 	{
+		from: []string{"./lightclient/runtime/metadata/..."},
+		forbids: []string{"./...", "-./verify", "-./verify/scale", "-./lightclient/runtime/metadata/...", libp2p, "net/...", "os",
+			"time", "context", "log/...", "sync/...", "reflect", "unsafe"},
+		reason: "what a value means follows from the metadata and its bytes alone, so that it can be told offline, in a browser, and a million times without reflection",
+	},
+	{
 		from:    []string{"./storage/..."},
 		forbids: []string{"./...", "-./storage/...", "-./verify/..."},
 		reason:  "storage keeps what was proven; it neither knows where it came from nor decides what is true",
