@@ -113,9 +113,14 @@ func (r *Reader) in(step string) {
 	}
 }
 
+// stepName is the path from a struct, tuple or variant to one of its fields: nothing where there is no
+// other.
 func stepName(fields []Field, i int) string {
-	if fields[i].Name != "" {
+	switch {
+	case fields[i].Name != "":
 		return "." + fields[i].Name
+	case len(fields) == 1:
+		return ""
 	}
 	return "." + strconv.Itoa(i)
 }
