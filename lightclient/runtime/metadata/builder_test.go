@@ -144,6 +144,8 @@ func sample() *builder {
 	b.array("[u16; 2]", 2, "u16")
 	b.composite("AccountId32", "sp_core::crypto::AccountId32", "[u8; 32]/[u8; 32]")
 	b.composite("H256", "primitive_types::H256", "[u8; 32]/[u8; 32]")
+	b.array("[u64; 4]", 4, "u64")
+	b.composite("U256", "primitive_types::U256", "[u64; 4]/[u64; 4]")
 	b.composite("TaoBalance", "subtensor_runtime_common::TaoBalance", "u64/u64")
 	b.composite("Perbill", "sp_arithmetic::per_things::Perbill", "u32/u32")
 	b.composite("Nothing", "demo::Nothing")
@@ -201,6 +203,8 @@ func sample() *builder {
 	b.enum("SystemError", "frame_system::pallet::Error", b.variant("InvalidSpecName# The name is another.", 0), b.variant("Refused", 4))
 	b.enum("SystemEvent", "frame_system::pallet::Event", b.variant("Done", 0), b.variant("Failed", 1, "dispatch_error:DispatchError"))
 	b.enum("SystemCall", "frame_system::pallet::Call", b.variant("remark#Says something.", 0, "remark:Vec<u8>/Vec<u8>"),
+		b.variant("all_sorts", 200, "a:BitVec<u8,Lsb0>", "b:BitVec<u16,Msb0>", "c:Kind", "d:Vec<(u16,u16)>", "e:Option<Option<bool>>", "f:Compact<u256>",
+			"g:Compact<()>", "h:Void", "i:Nothing", "j:U256", "k:char", "l:str", "m:i256", "n:Chain", "o:Compact<u8>", "p:Compact<u16>", "q:Compact<u128>"),
 		b.variant("set_weights", 119, "netuid:u16/NetUid", "dests:Vec<u16>/Vec<u16>", "version_key:u64/u64"),
 		b.variant("transfer", 3, "dest:MultiAddress/AccountIdLookupOf<T>", "value:Compact<TaoBalance>/T::Balance"))
 	b.names["Call"] = ID(len(b.types)) + 2

@@ -23,7 +23,7 @@ func work(n int) int { return 1<<16 + 32*min(n, 1<<25) }
 
 // A DecodeError tells where in a value decoding ended.
 type DecodeError struct {
-	Offset int    // in the bytes
+	Offset int    // in the bytes, where what was being read begins
 	Path   string // from the outermost value: .dests[3]; empty at the top
 	Type   string // of what was being read
 	Err    error
@@ -53,11 +53,12 @@ func (e *DecodeError) Unwrap() error { return e.Err }
 //		}
 //	}
 type Reader struct {
-	r    *scale.Reader
-	b    []byte
-	reg  *Registry
-	work int
-	err  *DecodeError
+	r     *scale.Reader
+	b     []byte
+	reg   *Registry
+	work  int // how many values may still be visited
+	start int // where the value begins that was entered last
+	err   *DecodeError
 }
 
 // NewReader returns a Reader on b.
@@ -91,11 +92,11 @@ func (r *Reader) fail(id ID, err error) {
 	if r.err != nil {
 		return
 	}
-	name := "the end"
+	name, at := "the end", r.r.Offset()
 	if id != NoType {
-		name = r.reg.Name(id)
+		name, at = r.reg.Name(id), r.start
 	}
-	r.err = &DecodeError{Offset: r.r.Offset(), Type: name, Err: err}
+	r.err = &DecodeError{Offset: at, Type: name, Err: err}
 	r.r.Fail(err)
 }
 
@@ -137,6 +138,7 @@ func (r *Reader) enter(id ID, depth int) *Type {
 		r.fail(NoType, fmt.Errorf("%w: type %d", ErrUnknown, id))
 		return nil
 	}
+	r.start = r.r.Offset()
 	if r.work--; r.work < 0 || depth > maxDepth {
 		r.fail(id, ErrWork)
 		return nil
@@ -529,16 +531,18 @@ func (r *Reader) value(id ID, v *Value, depth int) {
 			}
 		}
 	case Sequence, Array:
-		if t.role == roleBytes {
-			v.Form = Octets
-			if v.Type.role == roleAccount {
-				v.Form = Account
-			}
-			v.data = r.octets(t)
-			break
+		switch v.Type.role {
+		case roleBytes:
+			v.Form, v.data = Octets, r.octets(t)
+		case roleAccount:
+			v.Form, v.data = Account, r.octets(t)
+		case roleU256:
+			v.Form, v.data = Uint, r.r.Bytes(32)
+			r.check(id)
+		default:
+			v.Form = List
+			r.list(t, v, depth)
 		}
-		v.Form = List
-		r.list(t, v, depth)
 	case BitSequence:
 		v.Form = Bits
 		n, words, _ := r.bitSequence(t)

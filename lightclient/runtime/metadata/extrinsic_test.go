@@ -84,12 +84,12 @@ func TestExtrinsicRefused(t *testing.T) {
 		{"kind 3", sized("c4", remark), "version 4 of kind 3", ErrUnknown},
 		{"extensions of version 8", sized("45", "08", remark), "extensions of version 8", ErrUnknown},
 		{"cut in the address", sized("84", "00", aliceKey[:20]), "address.Id: at byte 3, reading [u8; 32]", scale.ErrShort},
-		{"another address", sized("84", "09"), "address: at byte 3, reading MultiAddress", ErrUnknown},
+		{"another address", sized("84", "09"), "address: at byte 2, reading MultiAddress", ErrUnknown},
 		{"cut in the signature", sized("84", "00", aliceKey, "01"), "signature.Sr25519: at byte 36", scale.ErrShort},
 		{"cut in an extension", sized("84", "00", aliceKey, "01", signature, "1c04"), "extension ChargeTip.sponsor: at byte 103", scale.ErrShort},
-		{"no such pallet", sized("04", "63"), "at byte 3, reading RuntimeCall: not in the metadata: variant 99", ErrUnknown},
-		{"no such call", sized("04", "0063"), ".System: at byte 4, reading Call: not in the metadata: variant 99", ErrUnknown},
-		{"cut in the call", sized("04", "00000c68"), ".System.remark.remark: at byte 5, reading Vec<u8>", scale.ErrShort},
+		{"no such pallet", sized("04", "63"), "at byte 2, reading RuntimeCall: not in the metadata: variant 99", ErrUnknown},
+		{"no such call", sized("04", "0063"), ".System: at byte 3, reading Call: not in the metadata: variant 99", ErrUnknown},
+		{"cut in the call", sized("04", "00000c68"), ".System.remark.remark: at byte 4, reading Vec<u8>", scale.ErrShort},
 		{"more after the call", sized("04", remark, "00"), "call: at byte 8, reading the end", scale.ErrTrailing},
 	} {
 		x, err := m.DecodeExtrinsic(c.b)

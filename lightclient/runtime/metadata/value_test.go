@@ -48,6 +48,8 @@ var values = []struct{ typ, scale, json, text string }{
 	{"H256", strings.Repeat("61", 32), `"0x` + strings.Repeat("61", 32) + `"`, "0x" + strings.Repeat("61", 32)},
 	{"AccountId32", aliceKey, `"` + alice + `"`, alice},
 	{"TaoBalance", "00ca9a3b00000000", `1000000000`, ""},
+	{"U256", "00" + "01" + strings.Repeat("00", 30), `256`, ""},
+	{"U256", strings.Repeat("ff", 32), `115792089237316195423570985008687907853269984665640564039457584007913129639935`, ""},
 	{"Vec<u16>", "0c010002000300", `[1,2,3]`, "[1, 2, 3]"},
 	{"Vec<bool>", "080100", `[true,false]`, "[true, false]"},
 	{"Vec<()>", "08", `[[],[]]`, "[[], []]"},
@@ -187,6 +189,8 @@ func TestWords(t *testing.T) {
 		{"Record", `{"memo":null,"kind":"Off","stake":10,"hotkey":"` + alice + `","netuid":7}`, "0700" + aliceKey + "0a00000000000000" + "00" + "00"},
 		{"Record", `[7,"` + alice + `","1,0","Off",null]`, "0700" + aliceKey + "0a00000000000000" + "00" + "00"},
 		{"BitVec<u8,Lsb0>", "101", "0c05"},
+		{"U256", "0x100", "0001" + strings.Repeat("00", 30)},
+		{"U256", "[256,0,0,0]", "0001" + strings.Repeat("00", 30)},
 	} {
 		got, err := m.Types.EncodeWord(b.id(c.typ), c.word)
 		if err != nil || hex.EncodeToString(got) != c.want {
@@ -250,7 +254,7 @@ func TestWordsRefused(t *testing.T) {
 			t.Errorf("%s %.40s: %x, %v, want %s", c.typ, c.word, got, err, c.want)
 		}
 	}
-	_, err := m.Types.EncodeFieldWords(m.Types.Type(b.id("SystemCall")).Variants[1].Fields, []string{"1", "[3,70000]", "0"})
+	_, err := m.Types.EncodeFieldWords(m.Types.Type(b.id("SystemCall")).Variant(119).Fields, []string{"1", "[3,70000]", "0"})
 	if want := "arg 2: [1]: 70000 does not fit u16"; err == nil || err.Error() != want {
 		t.Errorf("%v, want %s", err, want)
 	}
@@ -271,11 +275,11 @@ func TestDecodeRefused(t *testing.T) {
 		typ, scale, want string
 		is               error
 	}{
-		{"bool", "02", "at byte 1, reading bool: value out of range", scale.ErrRange},
+		{"bool", "02", "at byte 0, reading bool: value out of range", scale.ErrRange},
 		{"char", "00d80000", "no character has the number 55296", scale.ErrRange},
 		{"char", "ffffffff", "no character has the number", scale.ErrRange},
 		{"str", "04ff", "not UTF-8", scale.ErrRange},
-		{"Vec<u16>", "0c0100", "at byte 1, reading Vec<u16>: input too short: 3 elements of 2 bytes or more, 2 bytes left", scale.ErrShort},
+		{"Vec<u16>", "0c0100", "at byte 0, reading Vec<u16>: input too short: 3 elements of 2 bytes or more, 2 bytes left", scale.ErrShort},
 		{"Vec<u16>", "feffffff", "1073741823 elements of 2 bytes", scale.ErrShort},
 		{"Vec<u16>", "0100", "shortest form", scale.ErrNonCanonical},
 		{"Compact<u8>", "0104", "256 does not fit 8 bits", scale.ErrRange},
@@ -283,13 +287,13 @@ func TestDecodeRefused(t *testing.T) {
 		{"Compact<u128>", "17010000000000000000", "shortest form", scale.ErrNonCanonical},
 		{"Compact<u128>", "37ffffffffffffffffffffffffffffffffff", "compact integer of 17 bytes", scale.ErrRange},
 		{"Compact<bool>", "04", "nothing that has a compact form", ErrUnknown},
-		{"Kind", "02", "at byte 1, reading Kind: not in the metadata: variant 2", ErrUnknown},
+		{"Kind", "02", "at byte 0, reading Kind: not in the metadata: variant 2", ErrUnknown},
 		{"Kind", "030700", ".Two.1: at byte 3, reading bool: input too short", scale.ErrShort},
 		{"Void", "00", "variant 0", ErrUnknown},
-		{"Record", "0700" + aliceKey + "0a00000000000000" + "09" + "00", ".kind: at byte 43, reading Kind: not in the metadata: variant 9", ErrUnknown},
+		{"Record", "0700" + aliceKey + "0a00000000000000" + "09" + "00", ".kind: at byte 42, reading Kind: not in the metadata: variant 9", ErrUnknown},
 		{"BitVec<u8,Lsb0>", "0c0d", "shortest form", scale.ErrNonCanonical},
 		{"BitVec<u8,Lsb0>", "fd03ff", "255 bits in 1 bytes", scale.ErrShort},
-		{"Call", "0b000400000801", ".Utility.batch.calls[0].System.remark.remark: at byte 6, reading Vec<u8>: input too short", scale.ErrShort},
+		{"Call", "0b000400000801", ".Utility.batch.calls[0].System.remark.remark: at byte 5, reading Vec<u8>: input too short", scale.ErrShort},
 	} {
 		v, err := m.Types.Decode(b.id(c.typ), unhex(t, c.scale))
 		var d *DecodeError
