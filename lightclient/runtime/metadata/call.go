@@ -1,8 +1,6 @@
 package metadata
 
-import (
-	"fmt"
-)
+import "fmt"
 
 // A Call is a dispatchable call, decoded.
 type Call struct {
@@ -98,7 +96,7 @@ func (m *Metadata) readCall(r *Reader) *Call {
 	c := &Call{Pallet: p}
 	if c.Def = r.Variant(p.Calls); r.err == nil {
 		r.work = min(r.work, MaxValues)
-		c.Args = r.values(c.Def.Fields, 1)
+		c.Args = r.values(m.Types.Type(p.Calls), c.Def.Fields, 1)
 	}
 	if r.err != nil {
 		step := "." + p.Name

@@ -143,8 +143,17 @@ func (g *Registry) encode(b []byte, id ID, n *node, depth int) ([]byte, error) {
 	case Enum:
 		return g.encodeEnum(b, t, n, depth)
 	case Sequence, Array:
-		if t.role == roleBytes && n.kind != '[' {
+		switch {
+		case n.kind == '[':
+			return g.encodeList(b, t, n, depth)
+		case t.role == roleBytes:
 			return g.encodeBytes(b, t, n)
+		case g.types[id].role == roleU256:
+			v, err := g.integer(&g.types[id], n, 256, false)
+			if err != nil {
+				return nil, err
+			}
+			return appendWide(b, v, 32), nil
 		}
 		return g.encodeList(b, t, n, depth)
 	case Compact:

@@ -24,9 +24,15 @@ var (
 	ErrKey = errors.New("not a key of this item")
 )
 
-// MaxSize bounds the metadata that is parsed. Those of Bittensor have 0.34 MB, the largest public
-// ones 0.7 MB.
-const MaxSize = 4 << 20
+// MaxSize bounds the metadata that is parsed. Bittensor's has 0.34 MB, which become 0.9 MB in memory; no
+// metadata of this size becomes more than 50 MB.
+const MaxSize = 2 << 20
+
+// maxTypes bounds the types in it, of which Bittensor's has 750.
+const maxTypes = 1 << 14
+
+// maxTuple bounds the elements of a tuple, of which Rust's codec has at most 18.
+const maxTuple = 32
 
 // Metadata is what a runtime says about itself. It shares one copy of the bytes that it was parsed
 // from and is never changed, so it may be read from many goroutines.

@@ -222,7 +222,7 @@ func (p *parser) metadata(m *Metadata) {
 func (p *parser) registry() *Registry {
 	p.at("types", -1)
 	// The least type: id, no path, no params, a definition of two bytes, no docs.
-	p.types = p.r.Count(6, -1)
+	p.types = p.r.Count(6, maxTypes)
 	g := &Registry{make([]Type, p.types)}
 	for i := range g.types {
 		p.at("type", i)
@@ -266,7 +266,7 @@ func (p *parser) typeDef(t *Type) {
 	case Array:
 		t.Len, t.Elem = p.r.U32(), p.typ()
 	case Tuple:
-		t.Fields = p.fields.take(p.r.Count(1, -1))
+		t.Fields = p.fields.take(p.r.Count(1, maxTuple))
 		for i := range t.Fields {
 			t.Fields[i].Type = p.typ()
 		}

@@ -122,6 +122,7 @@ const (
 	roleNested       // Option<Option<T>>: null or {"Some": the inner one}
 	roleBytes        // Vec<u8> or [u8; N]
 	roleBits         // BitSequence
+	roleU256         // primitive_types::U256: a number in four words
 )
 
 // A Registry holds the types that a runtime uses.
@@ -274,9 +275,10 @@ func (g *Registry) unwrap(id ID, through func(*Type) bool) ID {
 }
 
 func (g *Registry) roleOf(t *Type) role {
-	isAccount := false
+	isAccount, isU256 := false, false
 	for t.ID != t.shape {
 		isAccount = isAccount || t.Last() == "AccountId32"
+		isU256 = isU256 || t.Last() == "U256"
 		t = &g.types[t.Fields[0].Type]
 	}
 	switch {
@@ -286,6 +288,8 @@ func (g *Registry) roleOf(t *Type) role {
 		return roleAccount
 	case g.octets(t):
 		return roleBytes
+	case isU256 && t.Kind == Array && t.Len == 4 && g.types[t.Elem].Kind == Primitive && g.types[t.Elem].Prim == U64:
+		return roleU256
 	case t.Kind != Enum:
 		return 0
 	case len(t.Path) == 1 && t.Path[0] == "Option" && len(t.Variants) == 2 && t.Variants[0].Index == 0 &&

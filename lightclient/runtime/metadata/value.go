@@ -35,14 +35,16 @@ type Value struct {
 	Type    *Type    // as its place declares it: TaoBalance, not the u64 in it
 	Variant *Variant // of a Choice
 	Form    Form
-	Raw     []byte  // its encoding
-	Items   []Value // of a List, Record or Choice
 
-	lsb      bool
-	wordSize uint8
-	shape    *Type
-	num      uint64 // of an integer that has 64 bits at most, a bool, a char; the number of bits
-	data     []byte // of a wider integer, little-endian; of text, bytes and bits
+	lsb      bool  // of Bits: the first bit of a word is its lowest
+	wordSize uint8 // of Bits, in bytes
+
+	Raw   []byte  // its encoding
+	Items []Value // of a List, Record or Choice
+
+	shape *Type
+	num   uint64 // of an integer that has 64 bits at most, a bool, a char; the number of bits
+	data  []byte // of a wider integer, little-endian; of text, bytes and bits
 }
 
 // Uint64 returns an integer, or bool, that is not negative and has at most 64 bits.

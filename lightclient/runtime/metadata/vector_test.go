@@ -89,25 +89,6 @@ func TestVectors(t *testing.T) {
 	}
 }
 
-func BenchmarkParse(b *testing.B) {
-	for _, name := range vectorFiles {
-		raw := vector(b, "metadata", name)
-		parse := Parse
-		if !bytes.HasPrefix(raw, []byte(magic)) {
-			parse = FromAPI
-		}
-		b.Run(name, func(b *testing.B) {
-			b.SetBytes(int64(len(raw)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := parse(raw); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
-	}
-}
-
 // TestDigestVectors: the expected digests are those of the npm package @polkadot-api/merkleize-metadata
 // 1.3.0, run over the same files with 9 decimals and the symbol TAO. It does not take V14; that of spec
 // 343 describes the same extrinsics as the V15 of it.
