@@ -120,7 +120,8 @@ func judgeState(t *testing.T, b *block, authorities []aura.AuthorityID, c *chain
 			t.Fatalf("block %d: %s is %x, want %x", b.header.Number, x.name, kv[x.key], x.want)
 		}
 	}
-	if list, ok := kv[key("Grandpa", "Authorities")]; ok && !bytes.Equal(kv[":grandpa_authorities"][1:], list) {
+	old, list := kv[":grandpa_authorities"], kv[key("Grandpa", "Authorities")]
+	if old != nil && list != nil && !bytes.Equal(old[1:], list) { // a runtime has one of the two
 		t.Fatalf("block %d: the two GRANDPA lists differ", b.header.Number)
 	}
 }
