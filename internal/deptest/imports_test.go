@@ -57,9 +57,15 @@ var rules = []rule{
 		reason:  "the light client does not choose how things are kept on disk",
 	},
 	{
-		from:    []string{"./lightclient/..."},
+		from:    []string{"./lightclient/...", "-./lightclient/runtime/..."},
 		forbids: []string{"os", "io/ioutil"},
 		reason:  "the light client writes no file: every byte that wears an SD card is counted in storage",
+	},
+	{
+		from:    []string{"./lightclient/runtime/..."},
+		forbids: []string{"./...", "-./verify/...", libp2p, "net/..."},
+		reason: "what executes a runtime knows its code and a state; it opens files for one folder only, that of compiled code, " +
+			"which the compiler itself reads and writes",
 	},
 	{
 		from:    []string{"./lightclient/wire/..."},
