@@ -48,6 +48,7 @@ type localnet struct {
 	engine *runtime.Engine
 	from   Origin
 	slotMS uint64
+	eager  bool // compile what is loaded
 	change schedule
 	busy   chan struct{} // has room for executions
 	hash   verify.Hash   // of block 0
@@ -72,7 +73,7 @@ func newLocalnet(keys *keyring, cfg Config) (*localnet, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &localnet{keys: keys, engine: engine, from: Origin{spec: spec}, change: cfg.schedule(), busy: make(chan struct{}, executions)}
+	l := &localnet{keys: keys, engine: engine, from: Origin{spec: spec}, eager: cfg.Compile, change: cfg.schedule(), busy: make(chan struct{}, executions)}
 	ctx, cancel := context.WithTimeout(context.Background(), bootTime)
 	defer cancel()
 	r, err := l.load(ctx, spec.code, spec.heapPages())
@@ -114,6 +115,12 @@ func (l *localnet) load(ctx context.Context, code, heapPages []byte) (*runtime.R
 	r, err := l.engine.Load(ctx, code, heapPages)
 	if err != nil {
 		return nil, fmt.Errorf(":code: %w", err)
+	}
+	if l.eager && l.engine.Interprets() == nil {
+		if err := r.Compile(ctx); err != nil {
+			r.Close()
+			return nil, fmt.Errorf(":code: %w", err)
+		}
 	}
 	l.code = append(l.code, loadedCode{code, heapPages, r})
 	if len(l.code) > maxLoaded {

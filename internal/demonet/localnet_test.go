@@ -460,10 +460,14 @@ func TestLocalnetGossip(t *testing.T) {
 }
 
 func BenchmarkLocalnet(b *testing.B) {
-	c := quiet(b, Config{ChainSpec: specFile(b), History: -1})
-	for b.Loop() {
-		if _, _, err := c.step(false); err != nil {
-			b.Fatal(err)
-		}
+	for _, compile := range []bool{false, true} {
+		b.Run(map[bool]string{false: "interpreted", true: "compiled"}[compile], func(b *testing.B) {
+			c := quiet(b, Config{ChainSpec: specFile(b), History: -1, Compile: compile})
+			for b.Loop() {
+				if _, _, err := c.step(false); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
 	}
 }

@@ -58,6 +58,10 @@ type Config struct {
 	ChainSpec []byte
 	// Executor says how that runtime is executed.
 	Executor runtime.Config
+	// Compile has it compiled first, where there is a compiler: a second or two and a hundred megabytes at
+	// the start, and calls that take a fraction of the time from then on. Else it is interpreted, unless the
+	// cache has it. Blocks with little in them gain little: they are mostly instances being made.
+	Compile bool
 	// Archive makes the last peer keep all states, not only those of the last 256 blocks.
 	Archive bool
 	// FinalityLag is how many blocks finality stays behind the best. 0 means 1; negative: none.
