@@ -33,7 +33,7 @@ type demoFlags struct {
 func (d *demoFlags) register(cmd *cobra.Command, prefix string) {
 	f := cmd.Flags()
 	f.StringVar(&d.specOut, prefix+"spec-out", "", "write the chain's raw spec to this file, for others to join (- is stdout)")
-	f.StringVar(&d.chainSpec, "chain-spec", "", "raw chain spec to take the runtime (:code) from")
+	f.StringVar(&d.chainSpec, "chain-spec", "", "chain spec whose runtime makes the chain, a localnet: //Alice is its sudo key")
 	f.IntVar(&d.peers, prefix+"peers", demonet.DefaultPeers, "full peers")
 	f.IntVar(&d.authorities, prefix+"authorities", demonet.DefaultAuthorities, "authorities that make and finalize blocks")
 	f.DurationVar(&d.blockTime, prefix+"block-time", demonet.DefaultBlockTime, "time between blocks")
@@ -61,7 +61,10 @@ func (d *demoFlags) given(cmd *cobra.Command, prefix string) bool {
 // number none.
 func (d *demoFlags) config() (demonet.Config, error) {
 	cfg := demonet.Config{Slack: noSlack, Peers: d.peers, Authorities: d.authorities, BlockTime: d.blockTime, Archive: d.archive,
-		Tempo: d.tempo, Spec: d.spec}
+		Spec: d.spec}
+	if d.tempo != demonet.DefaultTempo {
+		cfg.Tempo = d.tempo
+	}
 	for _, c := range []struct {
 		name string
 		n    int
@@ -111,13 +114,11 @@ func (d *demoFlags) config() (demonet.Config, error) {
 	}
 	if d.chainSpec != "" {
 		b, err := readBounded(d.chainSpec, maxChainSpec)
-		if err == nil {
-			cfg.RuntimeCode, err = demonet.RuntimeOf(b)
-			cfg.Slack = 0 // its slots last longer than its blocks, and have to start back in time
-		}
 		if err != nil {
 			return cfg, usage("--chain-spec: %w", err)
 		}
+		cfg.ChainSpec = b
+		cfg.Slack = 0 // its slots last longer than its blocks, and have to start back in time
 	}
 	return cfg, nil
 }
@@ -230,6 +231,10 @@ func (a *app) demoCommand() *cobra.Command {
 GRANDPA rounds, and its full peers on loopback sockets. Others join it by the chain
 spec that --spec-out writes. taolight run --network demo has its own and needs none.
 
+With --chain-spec FILE the chain is made by executing the runtime in that file, with
+its genesis state but for what makes it ours: authorities, sudo key, funds. Sign as
+//Alice. Tempo, commit and epoch faults are of the chain without a runtime.
+
 What can be wrong with a peer (--fault PEER:KIND, peers count from 0; late-finality
 takes :BLOCKS and slow-link :BYTES_PER_SECOND after it):
 ` + kinds.String() + `
@@ -243,12 +248,25 @@ What the chain can get wrong in an epoch (--epoch-fault ARRAY, or all):
 		Example: `  taolight demo --spec-out demo.json
   taolight run --network ./demo.json      in another terminal
   taolight demo --spec-out demo.json --fault 1:lie-read --fault 2:silent
-  taolight run --network demo --demo-commit-fault all`,
+  taolight run --network demo --demo-commit-fault all
+  taolight run --network demo --chain-spec raw_spec_testfinney.json`,
 		Args: cobra.NoArgs,
 		RunE: a.do(func(cmd *cobra.Command, _ []string) error { return a.runDemo(cmd, &d) }),
 	}
 	d.register(cmd, "")
 	return cmd
+}
+
+// sayRuntime tells what a localnet runs, and what of its chain spec it did not take over.
+func sayRuntime(j *journal, net *demonet.Network) {
+	o := net.Origin()
+	if o == nil {
+		return
+	}
+	j.say("runtime", "%s %d makes the blocks, in slots of %v", o.Runtime.SpecName, o.Runtime.Spec, time.Duration(net.SlotDuration())*time.Millisecond)
+	for _, r := range o.Replaced {
+		j.say("genesis", "%s: %s", r.Item, r.Now)
+	}
 }
 
 func (a *app) runDemo(cmd *cobra.Command, d *demoFlags) error {
@@ -276,6 +294,7 @@ func (a *app) runDemo(cmd *cobra.Command, d *demoFlags) error {
 	for _, addr := range net.Bootnodes() {
 		j.say("peer", "%s", addr)
 	}
+	sayRuntime(j, net)
 	for _, f := range cfg.Faults {
 		j.say("fault", "peer %d %s", f.Peer, f.Kind.What())
 	}

@@ -45,7 +45,7 @@ func (p *place) startDemo(ctx context.Context, cfg demonet.Config) (*demonet.Net
 		return nil, nil, &control.Error{Code: control.Usage, Err: err}
 	}
 	p.root = net.Checkpoint()
-	p.backDated = cfg.RuntimeCode != nil
+	p.backDated = cfg.ChainSpec != nil
 	p.bootnodes = nil
 	for _, b := range net.Bootnodes() {
 		p.bootnodes = append(p.bootnodes, b.String())

@@ -28,7 +28,8 @@ it, until it is stopped (Ctrl-C; a second one leaves at once). One line for each
 change of state. Other commands with the same --network and --data-dir ask it.
 
 The network is finney, test, demo, or a file: a raw chain spec, or a checkpoint.
-demo is a small chain in this process, with real sockets, seals and votes.`,
+demo is a small chain in this process, with real sockets, seals and votes; with
+--chain-spec FILE it executes the runtime in that file (taolight demo --help).`,
 		Example: `  taolight run --network demo
   taolight run
   taolight run --network ./spec.json --data-dir /tmp/t --log-level debug`,
@@ -166,6 +167,7 @@ func (a *app) saySetup(j *journal, s *instance, blockTime time.Duration) {
 	if s.net != nil {
 		j.say("demo", "%s and %d authorities on loopback, a block each %v", count(len(s.net.Peers()), "full peer"),
 			len(s.root.Set.Authorities), blockTime)
+		sayRuntime(j, s.net)
 	}
 }
 

@@ -39,10 +39,15 @@ var sections = []struct {
 	{"pairing", pairings},
 	{"bundle", bundles},
 	{"size", sizes},
+	{"localnet", localnets},
 	{"node", node},
 }
 
 func main() {
+	if engine := os.Getenv(childEnv); engine != "" {
+		localnetChild(engine)
+		return
+	}
 	var names []string
 	for _, s := range sections {
 		names = append(names, s.name)

@@ -15,7 +15,7 @@ import (
 func TestPulses(t *testing.T) {
 	// Slots of 12 s: four rounds each, and what is kept of them is over soon.
 	c := quiet(t, Config{History: 200, BlockTime: 12 * time.Second, Archive: true})
-	b := c.crowd.beacon
+	b := imitated(c).crowd.beacon
 	v, err := drand.NewVerifier(b.Beacon)
 	if err != nil {
 		t.Fatal(err)

@@ -23,8 +23,8 @@ func TestBodies(t *testing.T) {
 			inner := scale.NewReader(x).Blob(-1)
 			calls[call{inner[1], inner[2]}]++
 		}
-		events, _ := b.state.Get(c.layout.events)
-		count, _ := b.state.Get(c.layout.eventCount)
+		events, _ := b.state.Get(imitated(c).layout.events)
+		count, _ := b.state.Get(imitated(c).layout.eventCount)
 		if got := decodeEvents(t, events); got != int(binary.LittleEndian.Uint32(count)) {
 			t.Fatalf("block %d: %d events, the count is %d", b.header.Number, got, count)
 		}

@@ -6,10 +6,8 @@ import (
 	"slices"
 	"time"
 
+	"github.com/taolight/taolight/lightclient/runtime"
 	"github.com/taolight/taolight/verify"
-	"github.com/taolight/taolight/verify/aura"
-	"github.com/taolight/taolight/verify/grandpa"
-	"github.com/taolight/taolight/verify/scale"
 	"github.com/taolight/taolight/verify/trie"
 )
 
@@ -23,8 +21,6 @@ const (
 
 // Our own limits.
 const (
-	maxPool      = 256      // extrinsics waiting for a block
-	maxExtrinsic = 64 << 10 // bytes of one
 	// runtimeSlack is how far a network whose slots are longer than its blocks is back-dated: two
 	// years of 12 s slots, which last weeks even at twenty blocks a second.
 	runtimeSlack = 5_256_000
@@ -48,9 +44,11 @@ type block struct {
 	body   [][]byte
 	parent *block
 	slot   uint64
-	set    uint64     // id of the authority sets, Aura's and GRANDPA's, of its children
-	change bool       // this block announced set
-	state  *trie.Trie // after the block; nil when discarded
+	aura   uint64             // number of the Aura list that seals its children
+	set    uint64             // id of the GRANDPA set of its children
+	change bool               // this block announced set
+	state  *trie.Trie         // after the block; nil when discarded
+	whole  *runtime.TrieState // the same with its child tries, of a localnet; nil when discarded
 
 	notes   []note        // what it did with commits
 	epochs  []EpochRecord // that it computed
@@ -66,17 +64,18 @@ func (b *block) finalizer() uint64 {
 	return b.set
 }
 
-// A chain holds every block, its forks, and what is final. It is not safe for concurrent use.
+// discard forgets the state.
+func (b *block) discard() { b.state, b.whole = nil, nil }
+
+// A chain holds every block, its forks, and what is final. It is not safe for concurrent use, but for
+// what reads it while author makes a block: that changes nothing of it.
 type chain struct {
 	keys         *keyring
-	layout       *layout
-	crowd        *crowd
+	producer     producer
 	genesisState *trie.Trie // kept for the chain spec
 	clock        func() time.Time
 	slotMS       uint64 // slot duration
 	dense        bool   // one block in every slot, whatever the clock says
-	first        uint32 // block of the first set change
-	every        uint32 // blocks from one set change to the next, 0 = never
 	archive      bool
 
 	blocks    map[verify.Hash]*block
@@ -88,21 +87,23 @@ type chain struct {
 	votes     []vote // every finalization, ascending
 	lag       int    // blocks that finality stays behind the best; negative: stalled
 
-	pool [][]byte // extrinsics that wait for the next block
+	pool pool
 }
 
 func newChain(keys *keyring, clock func() time.Time, cfg Config) (*chain, error) {
 	c := &chain{
 		keys: keys, clock: clock,
 		slotMS:  uint64(cfg.BlockTime / time.Millisecond),
-		every:   uint32(cfg.SetChangeEvery),
-		first:   uint32(cfg.FirstSetChange),
 		archive: cfg.Archive,
 		lag:     cfg.FinalityLag,
 		blocks:  make(map[verify.Hash]*block),
 	}
-	if cfg.RuntimeCode != nil {
-		c.slotMS, c.dense = runtimeSlot, true
+	if cfg.ChainSpec != nil {
+		l, err := newLocalnet(keys, cfg)
+		if err != nil {
+			return nil, err
+		}
+		c.producer, c.slotMS, c.dense = l, l.slotMS, true
 	}
 	if c.slotMS == 0 {
 		return nil, fmt.Errorf("block time %v is under a millisecond", cfg.BlockTime)
@@ -112,36 +113,40 @@ func newChain(keys *keyring, clock func() time.Time, cfg Config) (*chain, error)
 	if now <= back {
 		return nil, fmt.Errorf("start %v leaves no room for %d slots before it", cfg.Start, back)
 	}
-	c.layout = newLayout(keys, cfg.RuntimeCode)
-	c.crowd = &crowd{
-		keys: keys, slotMS: c.slotMS, spec: cfg.Spec, faults: cfg.CommitFaults, epochFaults: cfg.EpochFaults, quiet: cfg.Quiet,
-		beacon: newBeacon(keys, (now-back)*c.slotMS, c.slotMS),
+	if c.producer == nil {
+		c.producer = newImitation(keys, cfg, (now-back)*c.slotMS, c.slotMS)
 	}
-	c.genesis(now-back, uint16(cfg.Tempo))
-
+	if err := c.genesis(now - back); err != nil {
+		return nil, err
+	}
 	for range cfg.History {
-		c.insert(c.author(c.best(), c.best().slot+1, nil))
-		c.finalize()
+		if _, _, err := c.step(false); err != nil {
+			return nil, err
+		}
 	}
 	return c, nil
 }
 
 // genesis makes block 0: no digest, no slot of its own. Timestamp.Now is the only thing that tells
 // two networks of one seed apart, so that each start has its own genesis hash.
-func (c *chain) genesis(slot uint64, tempo uint16) {
-	state := c.layout.genesis(slot*c.slotMS, c.keys, c.crowd, c.crowd.spec, tempo)
-	h := &verify.Header{StateRoot: state.Root(), ExtrinsicsRoot: trie.OrderedRoot(nil)}
-	b := &block{header: h, hash: h.Hash(), slot: slot, state: state}
-	c.genesisState = state
+func (c *chain) genesis(slot uint64) error {
+	b := &block{slot: slot}
+	if err := c.producer.genesis(b, slot*c.slotMS); err != nil {
+		return fmt.Errorf("genesis: %w", err)
+	}
+	b.header = &verify.Header{StateRoot: b.state.Root(), ExtrinsicsRoot: trie.OrderedRoot(nil)}
+	b.hash = b.header.Hash()
+	c.genesisState = b.state
 	c.blocks[b.hash] = b
 	c.canon = []*block{b}
 	c.final = b
+	return nil
 }
 
 func (c *chain) best() *block { return c.canon[len(c.canon)-1] }
 
-// nextSlot is the slot that a block made now goes into. Step fills every slot; Run, without a
-// runtime, takes the slot of the clock.
+// nextSlot is the slot that a block made now goes into. Step fills every slot; Run, where the slots are
+// the chain's own, takes the slot of the clock.
 func (c *chain) nextSlot(live bool) (uint64, error) {
 	slot, now := c.best().slot+1, uint64(c.clock().UnixMilli())/c.slotMS
 	if live && !c.dense {
@@ -153,61 +158,32 @@ func (c *chain) nextSlot(live bool) (uint64, error) {
 	return slot, nil
 }
 
-// author makes a block on parent and seals it. The extrinsics come after those of the network itself.
-func (c *chain) author(parent *block, slot uint64, extrinsics [][]byte) *block {
-	number := parent.header.Number + 1
-	b := &block{parent: parent, slot: slot, set: parent.set}
-	x := c.crowd.execute(parent, number, slot*c.slotMS, extrinsics)
-	b.body, b.notes, b.epochs, b.waiting = x.body, x.notes, x.epochs, x.waiting
-
-	h := &verify.Header{ParentHash: parent.hash, Number: number, ExtrinsicsRoot: trie.OrderedRoot(b.body)}
-	h.Digest = append(h.Digest, verify.DigestItem{
-		Type: verify.DigestPreRuntime, Engine: verify.EngineAura, Data: scale.AppendU64(nil, slot),
-	})
-	if c.changes(number) {
-		// AdminUtils.swap_authorities and schedule_grandpa_change in one block, as on finney in
-		// block 8,867,448.
-		b.change, b.set = true, parent.set+1
-		next := c.keys.grandpaSet(b.set)
-		h.Digest = append(h.Digest,
-			verify.DigestItem{Type: verify.DigestConsensus, Engine: verify.EngineAura,
-				Data: aura.AppendAuthorities([]byte{1}, c.keys.auraSet(b.set))},
-			verify.DigestItem{Type: verify.DigestConsensus, Engine: verify.EngineGrandpa,
-				Data: scale.AppendU32(grandpa.AppendAuthorities([]byte{1}, next.Authorities), 0)},
-		)
+// author has a block made on parent, and seals it. fork is 0, or another number for each block that is
+// made beside the canonical ones. It changes nothing of the chain.
+func (c *chain) author(parent *block, slot uint64, fork int, offered [][]byte) (*block, []outcome, error) {
+	b, outcomes, err := c.producer.build(parent, slot, fork, offered)
+	if err != nil {
+		return nil, nil, fmt.Errorf("block %d: %w", parent.header.Number+1, err)
 	}
-	// Frontier's post-log: tag 1, the hash of the Ethereum block, no transactions.
-	eth := verify.Blake2b256(append([]byte("ethereum block"), parent.hash[:]...))
-	h.Digest = append(h.Digest, verify.DigestItem{
-		Type: verify.DigestConsensus, Engine: verify.EngineFrontier,
-		Data: append(append([]byte{1}, eth[:]...), 0),
-	})
-
-	b.state = c.layout.apply(x.state, b, h, x, c.keys)
-	h.StateRoot = b.state.Root()
-	author := parent.set + slot%uint64(c.keys.size) // the list valid at the parent
+	h := b.header
+	author := parent.aura + slot%uint64(c.keys.size) // the list valid at the parent
 	h.Digest = append(h.Digest, verify.DigestItem{
 		Type: verify.DigestSeal, Engine: verify.EngineAura, Data: c.keys.seal(author, h.PreSealHash()),
 	})
-	b.header, b.hash = h, h.Hash()
-	return b
+	b.hash = h.Hash()
+	return b, outcomes, nil
 }
 
-// changes reports whether the authority sets change in the block of a number.
-func (c *chain) changes(number uint32) bool {
-	return c.every != 0 && number >= c.first && (number-c.first)%c.every == 0
-}
-
-// insert adds a block, makes it the best if it is the highest, and discards old states. It reports
-// whether the best changed.
-func (c *chain) insert(b *block) bool {
-	c.blocks[b.hash] = b
-	if b.header.Number <= c.best().header.Number {
-		c.forks = append(c.forks, b)
-		return false
+// insert adds blocks, parents first, and makes the highest the best.
+func (c *chain) insert(blocks ...*block) {
+	for _, b := range blocks {
+		c.blocks[b.hash] = b
+		if b.header.Number > c.best().header.Number {
+			c.setBest(b)
+		} else {
+			c.forks = append(c.forks, b)
+		}
 	}
-	c.setBest(b)
-	return true
 }
 
 func (c *chain) setBest(b *block) {
@@ -218,38 +194,58 @@ func (c *chain) setBest(b *block) {
 	for ; c.canon[b.header.Number] != b; b = b.parent {
 		if old := c.canon[b.header.Number]; old != nil {
 			c.forks = append(c.forks, old)
+			c.pool.retract(old)
 		}
 		c.canon[b.header.Number] = b
 	}
 }
 
 // step makes the next block and whatever finality follows from it.
-func (c *chain) step(live bool) (b *block, final []vote, err error) {
-	slot, err := c.nextSlot(live)
+func (c *chain) step(live bool) (*block, []vote, error) {
+	p, err := c.plan(live)
 	if err != nil {
 		return nil, nil, err
 	}
-	b = c.author(c.best(), slot, c.pool)
-	c.pool = nil
-	c.insert(b)
-	return b, c.finalize(), nil
+	m, err := c.make(p)
+	if err != nil {
+		return nil, nil, err
+	}
+	return m.block, c.take(m), nil
 }
 
-// submit puts an extrinsic into the pool; it is not executed. One that waits already is dropped.
-func (c *chain) submit(extrinsic []byte) {
-	if len(c.pool) >= maxPool || len(extrinsic) == 0 || len(extrinsic) > maxExtrinsic {
-		return
-	}
-	for _, x := range c.pool {
-		if string(x) == string(extrinsic) {
-			return
-		}
-	}
-	c.pool = append(c.pool, slices.Clone(extrinsic))
+// A plan is what the next block is made of.
+type plan struct {
+	parent  *block
+	slot    uint64
+	offered [][]byte
 }
 
-// fork makes a branch of length blocks on the block that is back blocks below the best. Its blocks
-// use the slots of those they compete with and differ by a remark.
+// A made block is ready to be inserted.
+type made struct {
+	block    *block
+	outcomes []outcome // of the first extrinsics of the pool
+}
+
+func (c *chain) plan(live bool) (plan, error) {
+	slot, err := c.nextSlot(live)
+	return plan{c.best(), slot, c.pool.waiting()}, err
+}
+
+// make makes the next block. Like author it changes nothing.
+func (c *chain) make(p plan) (m made, err error) {
+	m.block, m.outcomes, err = c.author(p.parent, p.slot, 0, p.offered)
+	return m, err
+}
+
+// take inserts a made block.
+func (c *chain) take(m made) []vote {
+	c.pool.settle(m)
+	c.insert(m.block)
+	return c.finalize()
+}
+
+// fork makes a branch of length blocks on the block that is back blocks below the best, and does not
+// insert it. Its blocks use the slots of those they compete with and differ by a mark.
 func (c *chain) fork(back, length int) ([]*block, error) {
 	best := c.best().header.Number
 	if back < 1 || length < 1 || uint64(back) > uint64(best) {
@@ -259,14 +255,7 @@ func (c *chain) fork(back, length int) ([]*block, error) {
 	if parent.header.Number < c.final.header.Number {
 		return nil, fmt.Errorf("%w: block %d is below the finalized %d", ErrFork, parent.header.Number, c.final.header.Number)
 	}
-	branch, err := c.branch(parent, length)
-	if err != nil {
-		return nil, err
-	}
-	for _, b := range branch {
-		c.insert(b)
-	}
-	return branch, nil
+	return c.branch(parent, length)
 }
 
 // branch authors blocks beside the canonical ones without inserting them.
@@ -284,8 +273,12 @@ func (c *chain) branch(parent *block, length int) ([]*block, error) {
 		if slot > now {
 			return nil, fmt.Errorf("%w: slot %d, now %d", ErrNoSlot, slot, now)
 		}
-		parent = c.author(parent, slot, [][]byte{remark(fmt.Sprintf("fork %d.%d", len(c.blocks), i))})
-		out = append(out, parent)
+		b, _, err := c.author(parent, slot, len(c.blocks)+i, nil)
+		if err != nil {
+			return nil, err
+		}
+		parent = b
+		out = append(out, b)
 	}
 	return out, nil
 }
@@ -299,13 +292,13 @@ func (c *chain) prune() {
 		return
 	}
 	for ; c.old(c.canon[c.discarded]); c.discarded++ {
-		c.canon[c.discarded].state = nil
+		c.canon[c.discarded].discard()
 	}
 	c.forks = slices.DeleteFunc(c.forks, func(b *block) bool {
 		if !c.old(b) {
 			return false
 		}
-		b.state = nil
+		b.discard()
 		return true
 	})
 }

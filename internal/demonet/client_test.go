@@ -40,7 +40,7 @@ type light struct {
 func network(t *testing.T, cfg Config) *Network {
 	t.Helper()
 	cfg.Quiet = true
-	if cfg.Slack == 0 && cfg.RuntimeCode == nil {
+	if cfg.Slack == 0 {
 		cfg.Slack = 4096
 	}
 	n, err := New(cfg)

@@ -72,7 +72,7 @@ func TestCommitFates(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			v, err := drand.NewVerifier(c.crowd.beacon.Beacon)
+			v, err := drand.NewVerifier(imitated(c).crowd.beacon.Beacon)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -320,7 +320,7 @@ func TestCommitsOfForks(t *testing.T) {
 	cfg := Config{History: 30, FinalityLag: 20, CommitFaults: []CommitFault{NotRegistered}}
 	c, same := quiet(t, cfg), quiet(t, cfg)
 	before := c.commits()
-	if _, err := c.fork(10, 14); err != nil {
+	if _, err := forked(c, 10, 14); err != nil {
 		t.Fatal(err)
 	}
 	for range 4 {
@@ -355,7 +355,6 @@ func TestCommitsDeterministic(t *testing.T) {
 }
 
 func TestSpecOfConfig(t *testing.T) {
-	code := []byte("a runtime of more than thirty-two bytes")
 	for _, x := range []struct {
 		cfg     Config
 		spec    uint32
@@ -366,8 +365,6 @@ func TestSpecOfConfig(t *testing.T) {
 		{Config{Quiet: true}, 425, false, false},
 		{Config{Spec: 467}, 467, true, true},
 		{Config{Spec: 422}, 422, false, true},
-		{Config{RuntimeCode: code}, 103, true, false},
-		{Config{RuntimeCode: code, Spec: 425}, 425, false, true},
 	} {
 		c := quiet(t, x.cfg)
 		spec, err := subtensor.Spec(whole{c.best().state})

@@ -15,11 +15,11 @@ import (
 // verdictOn has package epoch, which computes with package yuma, say what it finds wrong.
 func verdictOn(t *testing.T, c *chain, r EpochRecord) *epoch.Verdict {
 	t.Helper()
-	set, err := rules.ForEpoch(c.crowd.spec)
+	set, err := rules.ForEpoch(imitated(c).crowd.spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	v, err := drand.NewVerifier(c.crowd.beacon.Beacon)
+	v, err := drand.NewVerifier(imitated(c).crowd.beacon.Beacon)
 	if err != nil {
 		t.Fatal(err)
 	}

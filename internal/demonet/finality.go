@@ -135,7 +135,7 @@ func (c *chain) warp(begin verify.Hash, final uint32) (*grandpa.WarpProof, error
 }
 
 // conflict makes a block beside the finalized one and finalizes that too, with the same
-// authorities in the same round.
+// authorities in the same round. It does not insert it.
 func (c *chain) conflict() (a, b vote, err error) {
 	a, ok := c.lastVote(c.final.header.Number)
 	if !ok {
@@ -145,6 +145,5 @@ func (c *chain) conflict() (a, b vote, err error) {
 	if err != nil {
 		return a, b, err
 	}
-	c.insert(branch[0])
 	return a, vote{block: branch[0], round: a.round}, nil
 }

@@ -72,17 +72,18 @@ func FuzzServe(f *testing.F) {
 			p.grandpaMessage("client", body)
 		case 5:
 			p.transactionsMessage("client", body)
-			n.chain.pool = nil
+			n.chain.pool = pool{}
 		}
 	})
 }
 
-// FuzzRuntimeOf: a chain spec is a file from anywhere.
-func FuzzRuntimeOf(f *testing.F) {
+// FuzzReadGenesis: a chain spec is a file from anywhere.
+func FuzzReadGenesis(f *testing.F) {
 	f.Add([]byte(`{"genesis":{"raw":{"top":{"0x3a636f6465":"0x00"}}}}`))
-	f.Add([]byte(`{"genesis":{"raw":{"top":{"0x3a636f6465":"00"}}},"name":1}`))
+	f.Add([]byte(`{"genesis":{"raw":{"top":{"0x3a636f6465":"00"},"childrenDefault":{"0x01":{"0x02":"0x03"}}}},"name":1}`))
+	f.Add([]byte(`{"genesis":{"runtimeGenesis":{"code":"0x00","patch":{"sudo":{"key":null}}}}}`))
 	f.Fuzz(func(t *testing.T, b []byte) {
-		if code, err := RuntimeOf(b); err == nil && len(code) == 0 {
+		if g, err := readGenesis(b); err == nil && len(g.code) == 0 {
 			t.Error("an empty runtime")
 		}
 	})

@@ -174,12 +174,10 @@ func (p *Peer) transactionsMessage(_ peer.ID, msg []byte) {
 		p.note(func(s *Stats) { s.BadMessages++ })
 		return
 	}
-	p.note(func(s *Stats) { s.Extrinsics += len(list) })
-	p.net.mu.Lock()
-	defer p.net.mu.Unlock()
 	for _, x := range list {
-		p.net.chain.submit(x)
+		p.net.Submit(x) // a full node does not tell what it thinks of one either
 	}
+	p.note(func(s *Stats) { s.Extrinsics += len(list) })
 }
 
 // grandpaMessage takes neighbour packets; a light node has no business sending anything else.

@@ -112,18 +112,20 @@ func (k *keyring) grandpaSet(id uint64) grandpa.AuthoritySet {
 	return grandpa.AuthoritySet{ID: id, Authorities: list}
 }
 
-// seal signs a pre-seal hash with the Aura key of an authority: sr25519 under the context
-// "substrate". The nonce is derived from key and message in place of a random one, so that the same
-// configuration always yields the same chain.
+// seal signs a pre-seal hash with the Aura key of an authority.
 func (k *keyring) seal(index uint64, preSeal verify.Hash) []byte {
-	pair := k.auraKey(index)
-	s := k.secret("aura nonce", index)
-	xof, err := blake2b.NewXOF(blake2b.OutputLengthUnknown, s[:])
+	return sign(k.auraKey(index), k.secret("aura nonce", index), preSeal[:])
+}
+
+// sign makes an sr25519 signature under the context "substrate". The nonce is derived from a secret and the
+// message in place of a random one, so that the same configuration always yields the same chain.
+func sign(pair *sr25519.KeyPair, secret [32]byte, message []byte) []byte {
+	xof, err := blake2b.NewXOF(blake2b.OutputLengthUnknown, secret[:])
 	if err != nil {
 		panic(err) // a key of 32 bytes is allowed
 	}
-	xof.Write(preSeal[:])
-	t := sr25519.NewSigningContext([]byte("substrate")).NewTranscriptBytes(preSeal[:])
+	xof.Write(message)
+	t := sr25519.NewSigningContext([]byte("substrate")).NewTranscriptBytes(message)
 	signature, err := pair.Sign(xof, t)
 	if err != nil {
 		panic(err) // the reader does not fail

@@ -10,6 +10,7 @@ import (
 
 	"github.com/multiformats/go-multiaddr"
 
+	"github.com/taolight/taolight/lightclient/runtime"
 	"github.com/taolight/taolight/lightclient/wire"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/checkpoint"
@@ -39,7 +40,7 @@ type Config struct {
 	Seed string
 	// Start is when the network starts; it dates the genesis block. Zero: Clock().
 	Start time.Time
-	// BlockTime is the time between blocks, and the slot duration unless RuntimeCode is set.
+	// BlockTime is the time between blocks, and the slot duration unless ChainSpec is set.
 	BlockTime time.Duration
 	// Peers is the number of full peers. Odd ones listen on WebSocket; a single one on both.
 	Peers int
@@ -48,26 +49,31 @@ type Config struct {
 	// History is the number of blocks that are there at the start. Negative: none.
 	History int
 	// SetChangeEvery is the number of blocks between changes of the authority sets. 0: one in block
-	// 20 and then every 70 blocks; negative: never.
+	// 20 and then every 70 blocks, or none with ChainSpec; negative: never.
 	SetChangeEvery int
 	// FirstSetChange is the block of the first change. 0: SetChangeEvery, if that is given.
 	FirstSetChange int
-	// RuntimeCode goes into the genesis state as :code. It is not executed here, but other clients
-	// will; slots then last 12 s as every production runtime says, whatever BlockTime is, and
-	// start back in time so that none is in the future.
-	RuntimeCode []byte
+	// ChainSpec is a chain spec with a runtime, which then makes the chain: see doc.go. Slots last as long
+	// as the runtime says, whatever BlockTime is, and start back in time so that none is in the future.
+	ChainSpec []byte
+	// Executor says how that runtime is executed.
+	Executor runtime.Config
+	// Compile has it compiled first, where there is a compiler: a second or two and a hundred megabytes at
+	// the start, and calls that take a fraction of the time from then on. Else it is interpreted, unless the
+	// cache has it. Blocks with little in them gain little: they are mostly instances being made.
+	Compile bool
 	// Archive makes the last peer keep all states, not only those of the last 256 blocks.
 	Archive bool
 	// FinalityLag is how many blocks finality stays behind the best. 0 means 1; negative: none.
 	FinalityLag int
 	// Slack is the number of slots between the history's end and Start, to be filled by Step
-	// without waiting. 0 means 256, or two years with RuntimeCode.
+	// without waiting. 0 means 256, or two years of slots of 12 s with ChainSpec.
 	Slack int
 	// Tempo is the number of blocks of an epoch of every subnet but the root, at least 18. 0: 20.
 	Tempo int
 	// Spec is the version that the runtime has by System.LastRuntimeUpgrade, and whose rules of
 	// commits and epochs the chain follows, those of the newest known for one above it. 0: the
-	// newest known, or with RuntimeCode that of the code, whose rules are not here: then Quiet.
+	// newest known.
 	Spec uint32
 	// Quiet leaves the validators without a commit and the chain without pulses of the beacon but
 	// one, emission and what an epoch computes, which makes blocks ten times as fast. Epochs go by all
@@ -114,25 +120,28 @@ func (cfg Config) withDefaults() (Config, error) {
 		}
 	}
 	orDefault(&cfg.History, DefaultHistory)
-	if cfg.SetChangeEvery == 0 {
+	if cfg.SetChangeEvery == 0 && cfg.ChainSpec != nil {
+		cfg.SetChangeEvery = -1
+	} else if cfg.SetChangeEvery == 0 {
 		cfg.SetChangeEvery = DefaultSetChanges
 		orDefault(&cfg.FirstSetChange, DefaultFirstSetChange)
 	}
 	orDefault(&cfg.SetChangeEvery, 0)
 	orDefault(&cfg.FirstSetChange, cfg.SetChangeEvery)
 	orDefault(&cfg.FinalityLag, 1)
-	if cfg.RuntimeCode != nil {
+	if cfg.ChainSpec != nil {
 		orDefault(&cfg.Slack, runtimeSlack)
 	} else {
 		orDefault(&cfg.Slack, plainSlack)
+	}
+	if cfg.ChainSpec != nil && (cfg.Spec != 0 || cfg.Tempo != 0 || len(cfg.CommitFaults)+len(cfg.EpochFaults) > 0) {
+		return cfg, errors.New("demo network: spec version, tempo, commit and epoch faults are of the chain without a runtime; a runtime has its own")
 	}
 	if cfg.Tempo == 0 {
 		cfg.Tempo = DefaultTempo
 	}
 	if cfg.Spec == 0 {
-		if cfg.Spec = specNewest; cfg.RuntimeCode != nil {
-			cfg.Spec, cfg.Quiet = specOfRuntime, true
-		}
+		cfg.Spec = specNewest
 	}
 	if cfg.Log == nil {
 		cfg.Log = slog.New(slog.DiscardHandler)
@@ -176,6 +185,10 @@ func (cfg Config) withDefaults() (Config, error) {
 	return cfg, nil
 }
 
+func (cfg *Config) schedule() schedule {
+	return schedule{uint32(cfg.FirstSetChange), uint32(cfg.SetChangeEvery)}
+}
+
 // A Network is a chain and the full peers that serve it. Its methods are safe for concurrent use.
 type Network struct {
 	cfg   Config
@@ -183,8 +196,9 @@ type Network struct {
 	names wire.Protocols
 	peers []*Peer
 
-	mu    sync.RWMutex // guards chain
-	chain *chain
+	making sync.Mutex   // held by whoever makes blocks, before mu: only that one changes the chain, but for its pool
+	mu     sync.RWMutex // guards chain
+	chain  *chain
 }
 
 // New makes the chain with its history and starts the peers. Stop ends them.
@@ -280,14 +294,28 @@ func (n *Network) Steps(count int) error {
 }
 
 func (n *Network) produce(live bool) (*verify.Header, error) {
-	n.mu.Lock()
-	b, votes, err := n.chain.step(live)
-	n.mu.Unlock()
+	n.making.Lock()
+	defer n.making.Unlock()
+	m, err := n.next(live)
 	if err != nil {
 		return nil, fmt.Errorf("demo network: %w", err)
 	}
-	n.publish([]*block{b}, votes)
-	return b.header, nil
+	n.mu.Lock()
+	votes := n.chain.take(m)
+	n.mu.Unlock()
+	n.publish([]*block{m.block}, votes)
+	return m.block.header, nil
+}
+
+// next makes a block without keeping anybody from reading the chain, or from submitting to it.
+func (n *Network) next(live bool) (made, error) {
+	n.mu.RLock()
+	p, err := n.chain.plan(live)
+	n.mu.RUnlock()
+	if err != nil {
+		return made{}, err
+	}
+	return n.chain.make(p)
 }
 
 // publish tells every peer's clients of new blocks and finality.
@@ -309,16 +337,16 @@ func (n *Network) publish(blocks []*block, votes []vote) {
 // branch longer than back becomes the best chain. The branch cannot leave below the finalized
 // block, so forks deeper than one need a FinalityLag.
 func (n *Network) Fork(back, length int) ([]*verify.Header, error) {
-	n.mu.Lock()
+	n.making.Lock()
+	defer n.making.Unlock()
 	branch, err := n.chain.fork(back, length)
-	var votes []vote
-	if err == nil {
-		votes = n.chain.finalize()
-	}
-	n.mu.Unlock()
 	if err != nil {
 		return nil, fmt.Errorf("demo network: %w", err)
 	}
+	n.mu.Lock()
+	n.chain.insert(branch...)
+	votes := n.chain.finalize()
+	n.mu.Unlock()
 	n.publish(branch, votes)
 	headers := make([]*verify.Header, len(branch))
 	for i, b := range branch {
@@ -338,12 +366,15 @@ func (n *Network) SetFinalityLag(blocks int) {
 // round, and sends its announce and commit to every client, wanted or not. a is the finality of the
 // chain, b the other.
 func (n *Network) Conflict() (set grandpa.AuthoritySet, a, b grandpa.Proof, err error) {
-	n.mu.Lock()
+	n.making.Lock()
+	defer n.making.Unlock()
 	va, vb, err := n.chain.conflict()
-	n.mu.Unlock()
 	if err != nil {
 		return set, a, b, fmt.Errorf("demo network: %w", err)
 	}
+	n.mu.Lock()
+	n.chain.insert(vb.block)
+	n.mu.Unlock()
 	for _, p := range n.peers {
 		p.announce(vb.block)
 		p.forceCommit(n.keys.commit(vb))
@@ -376,7 +407,7 @@ func (n *Network) Checkpoint() *checkpoint.Checkpoint {
 }
 
 // Beacon returns the drand network whose pulses are on the chain.
-func (n *Network) Beacon() drand.Beacon { return n.chain.crowd.beacon.Beacon }
+func (n *Network) Beacon() drand.Beacon { return n.chain.producer.drand() }
 
 // Best returns the best header.
 func (n *Network) Best() *verify.Header {
@@ -415,23 +446,31 @@ func (n *Network) Body(hash verify.Hash) [][]byte {
 
 // Storage returns a value in the state of a block. ErrPruned: there is no such state any more.
 func (n *Network) Storage(hash verify.Hash, key []byte) (value []byte, ok bool, err error) {
-	n.mu.RLock()
-	defer n.mu.RUnlock()
-	b := n.chain.blocks[hash]
-	if b == nil || b.state == nil {
-		return nil, false, fmt.Errorf("demo network: %s: %w", hash.Short(), ErrPruned)
+	b, err := n.at(hash)
+	if err != nil {
+		return nil, false, err
 	}
 	value, ok = b.state.Get(key)
 	return value, ok, nil
 }
 
-// StorageKeys returns the keys with a prefix in the state of a block, in ascending order.
-func (n *Network) StorageKeys(hash verify.Hash, prefix []byte) ([][]byte, error) {
+// at returns a block as it stands now, with its state.
+func (n *Network) at(hash verify.Hash) (*block, error) {
 	n.mu.RLock()
 	defer n.mu.RUnlock()
 	b := n.chain.blocks[hash]
 	if b == nil || b.state == nil {
 		return nil, fmt.Errorf("demo network: %s: %w", hash.Short(), ErrPruned)
+	}
+	now := *b
+	return &now, nil
+}
+
+// StorageKeys returns the keys with a prefix in the state of a block, in ascending order.
+func (n *Network) StorageKeys(hash verify.Hash, prefix []byte) ([][]byte, error) {
+	b, err := n.at(hash)
+	if err != nil {
+		return nil, err
 	}
 	return b.state.Keys(prefix, nil, 0), nil
 }

@@ -22,7 +22,6 @@ const (
 	specOwner      = 401 // the owner's hotkey needs no permit and no stake
 	specStateful   = 423 // the epoch scheduler keeps its place in storage
 	specNewest     = 425
-	specOfRuntime  = 103 // of the runtimes that Config.RuntimeCode is made for
 )
 
 // Constants of pallet-subtensor.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
-	"strings"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -142,32 +141,43 @@ func (p *Peer) serveSync(_ context.Context, from peer.ID, body []byte) ([]byte, 
 	return wire.AppendBlockResponse(nil, blocks), nil
 }
 
-func (p *Peer) serveLight(_ context.Context, _ peer.ID, body []byte) ([]byte, error) {
+// serveLight proves reads and calls. Where a full node fails to execute a call, because the method is
+// not there or traps, it answers without a proof, as for a state that is discarded; that is what every call
+// meets on a chain without a runtime.
+func (p *Peer) serveLight(ctx context.Context, _ peer.ID, body []byte) ([]byte, error) {
 	q, err := wire.DecodeLightRequest(body)
 	if err != nil {
 		return nil, err
 	}
 	kind := p.kind()
-	p.net.mu.RLock()
-	defer p.net.mu.RUnlock()
-	c := p.net.chain
-	var proof []byte
 	if q.Read != nil {
-		if p.keepsState(q.Read.Block) {
-			proof = c.readProof(kind, q.Read.Block, q.Read.Keys)
+		p.net.mu.RLock()
+		defer p.net.mu.RUnlock()
+		var proof []byte
+		if p.stateOf(q.Read.Block) != nil {
+			proof = p.net.chain.readProof(kind, q.Read.Block, q.Read.Keys)
 		}
 		return wire.AppendReadResponse(nil, proof), nil
 	}
-	if keys, ok := callKeys(q.Call.Method); ok && p.keepsState(q.Call.Block) {
-		proof = c.callProof(kind, q.Call.Block, keys)
+	var proof []byte
+	p.net.mu.RLock()
+	at := p.stateOf(q.Call.Block)
+	p.net.mu.RUnlock()
+	if at != nil {
+		proof = p.net.callProof(ctx, kind, at, q.Call.Method, q.Call.Data)
 	}
 	return wire.AppendCallResponse(nil, proof), nil
 }
 
-// keepsState reports whether the peer has the state of a block. The caller holds Network.mu.
-func (p *Peer) keepsState(hash verify.Hash) bool {
+// stateOf returns the block of a hash as it stands now if the peer has its state, else nil. The caller
+// holds Network.mu.
+func (p *Peer) stateOf(hash verify.Hash) *block {
 	b := p.net.chain.blocks[hash]
-	return b != nil && b.state != nil && (p.Archive() || !p.net.chain.old(b))
+	if b == nil || b.state == nil || !p.Archive() && p.net.chain.old(b) {
+		return nil
+	}
+	now := *b
+	return &now
 }
 
 // readProof returns the proof of keys in the state of a block, which the caller has seen to be there.
@@ -175,31 +185,17 @@ func (c *chain) readProof(kind FaultKind, hash verify.Hash, keys [][]byte) []byt
 	return trie.AppendProof(nil, c.distortRead(kind, hash, keys, c.blocks[hash].state.Prove(keys...)))
 }
 
-func (c *chain) callProof(kind FaultKind, hash verify.Hash, keys [][]byte) []byte {
-	nodes := c.blocks[hash].state.Prove(keys...)
-	if kind == LieCall {
+// callProof returns the proof of a call over the state of a block, nil if it fails.
+func (n *Network) callProof(ctx context.Context, kind FaultKind, at *block, method string, args []byte) []byte {
+	_, nodes, err := n.chain.producer.call(ctx, at, method, args)
+	switch {
+	case kind == LieCall:
 		nodes = flipNode(nodes)
+	case err != nil:
+		n.cfg.Log.Debug("call", "method", method, "block", at.hash.Short(), "err", err)
+		return nil
 	}
 	return trie.AppendProof(nil, nodes)
-}
-
-// callKeys returns the storage keys that a runtime call reads. Only calls whose reads do not depend
-// on their arguments are known; no runtime is executed here. A runtime of spec 103 takes the GRANDPA
-// list from `:grandpa_authorities`, a newer one from Grandpa.Authorities: a proof of both serves
-// either.
-func callKeys(method string) (keys [][]byte, ok bool) {
-	key := verify.StorageKey
-	switch method {
-	case "AuraApi_authorities":
-		return [][]byte{key("Aura", "Authorities")}, true
-	case "GrandpaApi_grandpa_authorities":
-		return [][]byte{key("Grandpa", "Authorities"), keyGrandpaAuthorities}, true
-	case "GrandpaApi_current_set_id":
-		return [][]byte{key("Grandpa", "CurrentSetId")}, true
-	case "AuraApi_slot_duration", "Core_version":
-		return nil, true // constants of the runtime
-	}
-	return nil, strings.HasPrefix(method, "Metadata_metadata")
 }
 
 func (p *Peer) serveWarp(_ context.Context, _ peer.ID, body []byte) ([]byte, error) {

@@ -5,8 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
-
-	"github.com/taolight/taolight/verify"
 )
 
 // A spec is a chain spec file in raw form. Its fields are the ones that strict readers know: a
@@ -24,8 +22,8 @@ type spec struct {
 	CodeSubstitutes map[string]string `json:"codeSubstitutes"`
 	Genesis         struct {
 		Raw struct {
-			Top             map[string]string   `json:"top"`
-			ChildrenDefault map[string]struct{} `json:"childrenDefault"`
+			Top             map[string]string            `json:"top"`
+			ChildrenDefault map[string]map[string]string `json:"childrenDefault"`
 		} `json:"raw"`
 	} `json:"genesis"`
 }
@@ -66,7 +64,7 @@ func (n *Network) SpecJSON(w io.Writer) error {
 	b := n.Beacon()
 	s.Properties.Drand = beaconSpec{Name: b.Name, PublicKey: "0x" + b.PublicKey.String(), Period: b.Period, GenesisTime: b.GenesisTime}
 	s.Genesis.Raw.Top = make(map[string]string)
-	s.Genesis.Raw.ChildrenDefault = map[string]struct{}{}
+	s.Genesis.Raw.ChildrenDefault = n.chain.producer.origin().children()
 	n.chain.genesisState.Range(nil, func(key, value []byte) bool {
 		s.Genesis.Raw.Top["0x"+hex.EncodeToString(key)] = "0x" + hex.EncodeToString(value)
 		return true
@@ -77,30 +75,4 @@ func (n *Network) SpecJSON(w io.Writer) error {
 		return fmt.Errorf("demo network: chain spec: %w", err)
 	}
 	return nil
-}
-
-// RuntimeOf returns :code of a raw chain spec file, for Config.RuntimeCode.
-func RuntimeOf(spec []byte) ([]byte, error) {
-	var s struct {
-		Genesis struct {
-			Raw struct {
-				Top map[string]string `json:"top"`
-			} `json:"raw"`
-		} `json:"genesis"`
-	}
-	if err := json.Unmarshal(spec, &s); err != nil {
-		return nil, fmt.Errorf("chain spec: %w", err)
-	}
-	text, ok := s.Genesis.Raw.Top["0x"+hex.EncodeToString(keyCode)]
-	if !ok {
-		return nil, fmt.Errorf("chain spec: no :code in genesis.raw.top")
-	}
-	code, err := verify.ParseHex(text)
-	if err != nil {
-		return nil, fmt.Errorf("chain spec: :code: %w", err)
-	}
-	if len(code) == 0 {
-		return nil, fmt.Errorf("chain spec: :code is empty")
-	}
-	return code, nil
 }

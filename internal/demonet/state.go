@@ -15,6 +15,7 @@ import (
 // Raw keys, which belong to no pallet.
 var (
 	keyCode               = []byte(":code")
+	keyHeapPages          = []byte(":heappages")
 	keyExtrinsicIndex     = []byte(":extrinsic_index")
 	keyGrandpaAuthorities = []byte(":grandpa_authorities")
 )
@@ -29,14 +30,11 @@ type layout struct {
 	now, auraAuthorities, currentSlot, grandpaAuthorities, currentSetID    []byte
 }
 
-func newLayout(keys *keyring, code []byte) *layout {
-	if code == nil {
-		// Longer than 32 bytes, so that the trie keeps its hash as it does a runtime's.
-		code = []byte("no runtime: the taolight demo network executes nothing")
-	}
+func newLayout() *layout {
 	key := verify.StorageKey
 	return &layout{
-		code:               code,
+		// Longer than 32 bytes, so that the trie keeps its hash as it does a runtime's.
+		code:               []byte("no runtime: this demo network executes nothing"),
 		number:             key("System", "Number"),
 		parentHash:         key("System", "ParentHash"),
 		blockHash:          key("System", "BlockHash"),
@@ -123,7 +121,7 @@ func (l *layout) genesis(now uint64, keys *keyring, c *crowd, spec uint32, tempo
 
 // putSets writes both authority lists. `:grandpa_authorities` is where the oldest runtimes kept
 // the GRANDPA list, behind a version byte; the live chain has a stale one there, this one is kept
-// current because a runtime of spec 103 reads it.
+// current.
 func (l *layout) putSets(t *trie.Trie, set uint64, keys *keyring) *trie.Trie {
 	list := grandpa.AppendAuthorities(nil, keys.grandpaSet(set).Authorities)
 	t = t.Put(l.auraAuthorities, aura.AppendAuthorities(nil, keys.auraSet(set)))

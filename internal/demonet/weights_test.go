@@ -26,7 +26,7 @@ func TestDeferredReveals(t *testing.T) {
 	}
 	// Their pulse is there already, so that only the epoch decides.
 	for _, e := range (&pallet{t: before}).timelockedQueue(queue) {
-		before = before.Put(pulseKey(e.round), appendPulse(nil, c.crowd.beacon.pulse(e.round)))
+		before = before.Put(pulseKey(e.round), appendPulse(nil, imitated(c).crowd.beacon.pulse(e.round)))
 	}
 	p := at(40, before, 0)
 	if _, ok := p.t.Get(queue); !ok || len(p.notes) != 0 || p.number(identity("SubnetEpochIndex", 1), 0) != 1 {
@@ -119,7 +119,7 @@ func TestRevealByHand(t *testing.T) {
 		return p
 	}
 	who, _ := fresh(11, 0).hotkey(3, 1)
-	o := c.crowd.weights(&subnets[2], who, 3, 0, 0, NoCommitFault)
+	o := imitated(c).crowd.weights(&subnets[2], who, 3, 0, 0, NoCommitFault)
 	other := o
 	other.version++
 	few := opening{uids: []uint16{0}, values: []uint16{5}}
@@ -170,7 +170,7 @@ func TestReplaceNeuron(t *testing.T) {
 		t.Fatal(err)
 	}
 	old, now := was.Hotkeys[uid], is.Hotkeys[uid]
-	if old == now || now != c.crowd.holder(&subnets[1], uid, 2) {
+	if old == now || now != imitated(c).crowd.holder(&subnets[1], uid, 2) {
 		t.Fatalf("uid %d went from %v to %v", uid, old, now)
 	}
 	if _, ok, err := subtensor.ReadUID(after, netuid, old); ok || err != nil {

@@ -1,13 +1,13 @@
 // Joins a network with a stock smoldot, follows its finalized heads and reads storage by proof.
 //
-//   node follow.mjs SPEC.json HEADS PREFIX KEY…
+//   node follow.mjs SPEC.json HEADS EXTRINSIC PREFIX KEY…
 //
-// Prints JSON lines: what main.go calls a line. At the last of HEADS finalized heads it reads each
-// KEY, lists the keys under PREFIX and makes one runtime call.
+// Prints JSON lines: what main.go calls a line. At the first of HEADS finalized heads it sends EXTRINSIC,
+// and at the last it reads each KEY, lists the keys under PREFIX and makes runtime calls.
 import { readFileSync } from 'node:fs';
 import { start } from 'smoldot';
 
-const [specFile, heads, prefix, ...keys] = process.argv.slice(2);
+const [specFile, heads, extrinsic, prefix, ...keys] = process.argv.slice(2);
 const out = (o) => process.stdout.write(JSON.stringify(o) + '\n');
 
 // The client says at level 4 why it does what it does.
@@ -55,7 +55,10 @@ let count = 0;
 let first;
 await new Promise((resolve, reject) => {
   const head = ({ number, stateRoot, parentHash }) => {
-    first ??= Number(number);
+    if (first === undefined) {
+      first = Number(number);
+      request('author_submitExtrinsic', [extrinsic]).then((sent) => out({ sent }), reject);
+    }
     out({ finalized: Number(number), stateRoot, parentHash });
     if (++count === Number(heads)) resolve();
   };
@@ -71,8 +74,18 @@ for (const storage of keys) {
   out({ storage, value: await request('state_getStorage', [storage, hash]), hash, number });
 }
 out({ prefix, keys: await request('state_getKeysPaged', [prefix, 1000, null, hash]), hash, number });
-const call = 'AuraApi_slot_duration';
-out({ call, value: await request('state_call', [call, '0x', hash]) });
+const alice = '0xd43593c715fdd31c61141abd04a99fd6822c8558854ccde39a5684e7a56da27d';
+for (const [call, args] of [
+  ['AuraApi_slot_duration', '0x'],
+  ['AuraApi_authorities', '0x'],
+  ['GrandpaApi_grandpa_authorities', '0x'],
+  ['GrandpaApi_current_set_id', '0x'],
+  ['AccountNonceApi_account_nonce', alice],
+  ['SubnetInfoRuntimeApi_get_subnets_info', '0x'], // walks over the subnets
+  ['Core_version', '0x'],
+]) {
+  out({ call, args, value: await request('state_call', [call, args, hash]), hash });
+}
 const version = await request('state_getRuntimeVersion', [hash]);
 const { peers } = await request('system_health');
 out({ version: `${version.specName}/${version.specVersion}`, peers });

@@ -2,11 +2,13 @@
 //
 //	go run . [-spec RAW_SPEC.json] [-heads 80]
 //
-// It starts a demo network whose genesis has the runtime of a given chain spec, writes its chain
+// It starts a demo network whose blocks are made by the runtime of a given chain spec, writes its chain
 // spec to a file, and has follow.mjs join it with smoldot from nothing but that file. Everything
 // that client believes it has verified itself: warp fragments, seals, commits, the runtime, storage
 // and call proofs. The judgement is hard: no peer may have been banned, the head must have moved
-// over a set change and a fork, and every value that the client printed must be the chain's own.
+// over a set change and a fork, every value that the client printed must be the chain's own, every call
+// must have come out as the chain's own executor has it, and an extrinsic that the client sent must be in a
+// block.
 //
 // The program never talks to a network but the loopback one and, to install what package.json pins,
 // the npm registry. Without Node.js, npm, an answer of the registry or a runtime it prints SKIP with
@@ -17,7 +19,6 @@ import (
 	"bufio"
 	"context"
 	"embed"
-	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -69,7 +70,7 @@ func (s skipped) Error() string { return string(s) }
 
 func run(specFile string, heads int) error {
 	heads = max(heads, leastHeads+1)
-	code, err := runtimeCode(specFile)
+	spec, err := readSpec(specFile)
 	if err != nil {
 		return err
 	}
@@ -83,7 +84,7 @@ func run(specFile string, heads int) error {
 	}
 
 	n, err := demonet.New(demonet.Config{
-		RuntimeCode: code, BlockTime: blockTime, History: history, SetChangeEvery: setChanges,
+		ChainSpec: spec, BlockTime: blockTime, History: history, SetChangeEvery: setChanges,
 	})
 	if err != nil {
 		return err
@@ -100,8 +101,8 @@ func run(specFile string, heads int) error {
 	return judge(ctx, n, dir, file, heads)
 }
 
-// runtimeCode takes :code out of a chain spec file.
-func runtimeCode(file string) ([]byte, error) {
+// readSpec reads the chain spec with the runtime.
+func readSpec(file string) ([]byte, error) {
 	if file == "" {
 		vectors := os.Getenv("TAOLIGHT_VECTORS")
 		if vectors == "" {
@@ -109,11 +110,7 @@ func runtimeCode(file string) ([]byte, error) {
 		}
 		file = filepath.Join(vectors, "chain", "raw_spec_testfinney.json")
 	}
-	b, err := os.ReadFile(file)
-	if err != nil {
-		return nil, err
-	}
-	return demonet.RuntimeOf(b)
+	return os.ReadFile(file)
 }
 
 // install puts the script and what it needs into dir.
@@ -181,6 +178,8 @@ type line struct {
 	Prefix  string
 	Keys    []string // under Prefix
 	Call    string
+	Args    string
+	Sent    *verify.Hash // extrinsic
 	Version string
 	Peers   int
 	Done    bool
@@ -190,10 +189,10 @@ type line struct {
 
 // What the client is asked to list and to read; the last value is not there.
 var (
-	prefix = "SubtensorModule.Uids"
+	prefix = "System.Account"
 	values = []string{
 		"Timestamp.Now", "System.Number", "System.Events", "Aura.Authorities",
-		"SubtensorModule.TotalNetworks", "Drand.LastStoredRound", ":heappages",
+		"SubtensorModule.TotalNetworks", "Sudo.Key", ":heappages",
 	}
 )
 
@@ -207,7 +206,11 @@ func key(name string) string {
 
 // judge runs the script and compares what it prints with the chain.
 func judge(ctx context.Context, n *demonet.Network, dir, file string, heads int) error {
-	args := []string{"follow.mjs", file, fmt.Sprint(heads)}
+	x, err := n.Sign("Bob", 0, []byte{0, 0, 0}) // System.remark of nothing
+	if err != nil {
+		return err
+	}
+	args := []string{"follow.mjs", file, fmt.Sprint(heads), "0x" + hex.EncodeToString(x)}
 	for _, name := range append([]string{prefix}, values...) {
 		args = append(args, key(name))
 	}
@@ -242,6 +245,7 @@ type witness struct {
 	values    int
 	keys      int
 	calls     int
+	sent      *verify.Hash
 	last      line
 	lastLog   string
 }
@@ -282,11 +286,17 @@ func (w *witness) read(r io.Reader, n *demonet.Network) error {
 			}
 			w.keys = len(l.Keys)
 		case l.Call != "":
-			if l.Value == nil || *l.Value != call(n, l.Call) {
-				return fmt.Errorf("the client executed %s to %v, want %s", l.Call, text(l.Value), call(n, l.Call))
+			want, err := call(n, l)
+			if err != nil {
+				return err
+			}
+			if l.Value == nil || *l.Value != want {
+				return fmt.Errorf("the client executed %s to %v, want %s", l.Call, text(l.Value), want)
 			}
 			w.calls++
-			fmt.Printf("smoldot executed    %s = %s\n", l.Call, *l.Value)
+			fmt.Printf("smoldot executed    %s = %s\n", l.Call, text(l.Value))
+		case l.Sent != nil:
+			w.sent = l.Sent
 		case l.Version != "":
 			fmt.Printf("smoldot's runtime   %s, %d peers\n", l.Version, l.Peers)
 		case l.Done:
@@ -337,13 +347,14 @@ func compareKeys(n *demonet.Network, l line) error {
 	return nil
 }
 
-// call is what a runtime call must give.
-func call(n *demonet.Network, method string) string {
-	switch method {
-	case "AuraApi_slot_duration":
-		return "0x" + hex.EncodeToString(binary.LittleEndian.AppendUint64(nil, n.SlotDuration()))
+// call is what a runtime call gives where the chain executes it.
+func call(n *demonet.Network, l line) (string, error) {
+	args, err := verify.ParseHex(l.Args)
+	if err != nil {
+		return "", err
 	}
-	return "?"
+	out, err := n.Call(context.Background(), l.Hash, l.Call, args)
+	return "0x" + hex.EncodeToString(out), err
 }
 
 func text(v *string) string {
@@ -372,7 +383,14 @@ func (w *witness) verdict(n *demonet.Network, heads int, took time.Duration) err
 		return errors.New("no keys under a prefix")
 	case w.calls == 0:
 		return errors.New("no runtime call")
+	case w.sent == nil:
+		return errors.New("no extrinsic was sent")
 	}
+	fate, ok := n.Fate(*w.sent)
+	if !ok || fate.Number == 0 || fate.Err != nil {
+		return fmt.Errorf("the client's extrinsic %v came to nothing: %+v", w.sent, fate)
+	}
+	fmt.Printf("smoldot sent        an extrinsic that is in block %d\n", fate.Number)
 	first, last := w.finalized[0], w.last.Last
 	if last < first+leastHeads {
 		return fmt.Errorf("finalized head went from %d to %d only", first, last)
