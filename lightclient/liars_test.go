@@ -39,6 +39,7 @@ var liars = map[demonet.FaultKind]struct {
 	demonet.LieReadMissing:         {},
 	demonet.LieReadUnused:          {},
 	demonet.LieCall:                {},
+	demonet.LieCallMissing:         {},
 	demonet.LieWarpSignature:       {ban: "warp proof"},
 	demonet.LieWarpSet:             {},
 	demonet.LieWarpTarget:          {ban: "warp proof"},

@@ -36,6 +36,13 @@ func (n *notes) add(note lightclient.Note) {
 	}
 }
 
+// all returns the lines so far.
+func (n *notes) all() string {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return strings.Join(n.list, "\n")
+}
+
 // wait returns the first line that contains text, from the from-th on.
 func (n *notes) wait(from int, text string) (line string, next int) {
 	n.t.Helper()

@@ -30,6 +30,7 @@ const (
 	LieReadMissing
 	LieReadUnused
 	LieCall
+	LieCallMissing
 	LieWarpSignature
 	LieWarpSet
 	LieWarpTarget
@@ -63,6 +64,7 @@ var faults = [...]struct{ name, where, what string }{
 	LieReadMissing:         {"lie-read-missing", "light/2", "leaves the last node out of each read proof"},
 	LieReadUnused:          {"lie-read-unused", "light/2", "adds a node that nobody asked for to each read proof"},
 	LieCall:                {"lie-call", "light/2", "changes a byte of each call proof"},
+	LieCallMissing:         {"lie-call-missing", "light/2", "leaves all but the first node out of each call proof"},
 	LieWarpSignature:       {"lie-warp-signature", "sync/warp", "changes a signature in the last fragment"},
 	LieWarpSet:             {"lie-warp-set", "sync/warp", "proves a block of its own with a set of its own"},
 	LieWarpTarget:          {"lie-warp-target", "sync/warp", "puts genuine precommits under a header of its own"},

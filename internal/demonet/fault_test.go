@@ -39,6 +39,7 @@ var lies = map[FaultKind]func(t *testing.T, l *light, p *Peer){
 	LieReadMissing:         seeReadMissing,
 	LieReadUnused:          seeReadUnused,
 	LieCall:                seeCall,
+	LieCallMissing:         seeCall,
 	LieWarpSignature:       seeWarp(grandpa.ErrSignature),
 	LieWarpSet:             seeWarp(grandpa.ErrSigner),
 	LieWarpTarget:          seeWarp(grandpa.ErrAncestry, grandpa.ErrTarget),

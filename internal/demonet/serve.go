@@ -191,6 +191,8 @@ func (n *Network) callProof(ctx context.Context, kind FaultKind, at *block, meth
 	switch {
 	case kind == LieCall:
 		nodes = flipNode(nodes)
+	case kind == LieCallMissing:
+		nodes = nodes[:min(len(nodes), 1)]
 	case err != nil:
 		n.cfg.Log.Debug("call", "method", method, "block", at.hash.Short(), "err", err)
 		return nil
