@@ -17,12 +17,12 @@ func exp(x I32F32) (I32F32, bool) {
 	// Where the sum does not fit, and where x has no magnitude, a product has not fitted before.
 	y := max(x, -x)
 	sum, term := y+OneI32F32, y
-	for i := I32F32(2); i < 32; i++ {
-		product, ok := term.CheckedMul(y)
+	for i := uint64(2); i < 32; i++ {
+		product, ok := part(term, y)
 		if !ok {
 			return 0, false
 		}
-		if term = product / i; term == 0 {
+		if term = I32F32(uint64(product) / i); term == 0 {
 			break
 		}
 		sum += term

@@ -117,7 +117,12 @@ func (x I32F32) U16() uint16 { return uint16(min(x.U64(), math.MaxUint16)) }
 
 // Quantize returns x·65535 rounded down, within the bounds of a uint16: how the chain stores a share
 // (pallets/subtensor/src/epoch/math.rs, fixed_proportion_to_u16).
-func (x I32F32) Quantize() uint16 { return x.Mul(I32F32From(math.MaxUint16)).U16() }
+func (x I32F32) Quantize() uint16 {
+	if x > OneI32F32 {
+		return math.MaxUint16
+	}
+	return uint16(max(x, 0) * math.MaxUint16 >> 32)
+}
 
 // I64F64 is a signed number with 64 bits after the point: its value times 2^64, in two's complement.
 // The zero value is 0. Numbers are equal if they are ==.
