@@ -30,13 +30,16 @@ func (d dense) scan(uids []uint16, values []I32F32) {
 	}
 }
 
-// addPositive adds a row of the entries above 0 to m. There are no more than size.
-func (d dense) addPositive(m *Matrix, size int) {
+// addPositive adds a row of the entries above 0 to m, of which there are no more than size, and each of them to
+// the sum of its column.
+func (d dense) addPositive(m *Matrix, size int, sums dense) {
 	uids, values := m.room(size)
+	sums = sums[:len(d)]
 	n := 0
 	for j, v := range d {
 		if v > 0 {
 			uids[n], values[n] = uint16(j), v
+			sums[j] = sums[j].Add(v)
 			n++
 		}
 	}
@@ -54,7 +57,7 @@ func interpolate(a, b *Matrix, ratio I32F32) *Matrix {
 	}
 	n := a.Rows()
 	m := newMatrix(n, len(a.uids))
-	from, to := make(dense, n), make(dense, n)
+	from, to, sums := make(dense, n), make(dense, n), make(dense, n)
 	for i := range n {
 		uids, values := a.row(i)
 		if len(uids) == 0 { // b has none either
@@ -66,31 +69,33 @@ func interpolate(a, b *Matrix, ratio I32F32) *Matrix {
 		for j, v := range from {
 			from[j] = v.Add(ratio.Mul(to[j].Sub(v)))
 		}
-		from.addPositive(m, min(len(uids), n))
+		from.addPositive(m, min(len(uids), n), sums)
 	}
 	return m
 }
 
-// scaleRows returns m with each row times the value of the row (math.rs, row_hadamard_sparse).
-func scaleRows(m *Matrix, v []I32F32) *Matrix {
-	out := m.shaped()
+// scaleRows returns m with each row times the value of the row (math.rs, row_hadamard_sparse), and the sums of the
+// columns.
+func scaleRows(m *Matrix, v []I32F32) (out *Matrix, sums []I32F32) {
+	out, sums = m.shaped(), make([]I32F32, m.Rows())
 	for i, x := range v {
-		_, from := m.row(i)
+		uids, from := m.row(i)
 		_, to := out.row(i)
-		for k, y := range from {
-			p, ok := part(x, y)
+		for k, j := range uids {
+			p, ok := part(x, from[k])
 			if !ok {
-				p = x.Mul(y)
+				p = x.Mul(from[k])
 			}
 			to[k] = p
+			sums[j] = sums[j].Add(p)
 		}
 	}
-	return out
+	return out, sums
 }
 
-// average returns the moving average of bonds: alpha of the new and the rest of the old. Rows are in
-// the order of their uids, without entries that are 0 (math.rs, mat_ema_sparse).
-func average(new, old *Matrix, alpha I32F32) *Matrix {
+// average returns the moving average of bonds, alpha of the new and the rest of the old, and the sums of its
+// columns. Rows are in the order of their uids, without entries that are 0 (math.rs, mat_ema_sparse).
+func average(new, old *Matrix, alpha I32F32) (m *Matrix, sums []I32F32) {
 	n := new.Rows()
 	size := 0
 	both := func(i int) int {
@@ -101,7 +106,7 @@ func average(new, old *Matrix, alpha I32F32) *Matrix {
 	for i := range n {
 		size += both(i)
 	}
-	m := newMatrix(n, size)
+	m, sums = newMatrix(n, size), make([]I32F32, n)
 	rest := OneI32F32.Sub(alpha)
 	row := make(dense, n)
 	for i := range n {
@@ -121,9 +126,9 @@ func average(new, old *Matrix, alpha I32F32) *Matrix {
 				}
 			}
 		}
-		row.addPositive(m, both(i))
+		row.addPositive(m, both(i), sums)
 	}
-	return m
+	return m, sums
 }
 
 // millionths is what BondsMovingAverage counts.
@@ -223,34 +228,40 @@ func (t *Trace) bonds(in *Inputs, lastStep, percent, clamped bool) {
 	t.LastTempo = in.lastTempo(lastStep)
 	t.Alpha = movingAlpha(in.BondsMovingAverage, in.Yuma3On)
 	t.OldBonds = in.bonds(t.LastTempo, in.Yuma3On)
+	var sums []I32F32
 	if !in.Yuma3On {
 		t.OldBonds.normalizeColumns()
-		t.BondsDelta = scaleRows(t.WeightsForBonds, t.ActiveStake)
-		t.BondsDelta.normalizeColumns()
-		t.BondShares = average(t.BondsDelta, t.OldBonds, t.Alpha)
-		t.BondShares.normalizeColumns()
+		t.BondsDelta, sums = scaleRows(t.WeightsForBonds, t.ActiveStake)
+		t.BondsDelta.divideColumns(sums)
+		t.BondShares, sums = average(t.BondsDelta, t.OldBonds, t.Alpha)
+		t.BondShares.divideColumns(sums)
 		t.Dividends = t.BondShares.timesByColumn(t.Incentive)
 		normalize(t.Dividends)
-		t.Bonds = t.BondShares.upscaledColumns()
+		t.Bonds = t.BondShares.clone()
+		t.Bonds.upscaleColumns()
 		return
 	}
 	if in.LiquidAlphaOn && slices.ContainsFunc(t.Consensus, func(c I32F32) bool { return c != 0 }) {
 		t.Bonds, t.Alphas = newLiquid(in, percent, clamped).average(t.WeightsForBonds, t.OldBonds, t.Consensus)
+		sums = t.Bonds.columnSums()
 	} else {
-		t.Bonds = average(t.WeightsForBonds, t.OldBonds, t.Alpha)
+		t.Bonds, sums = average(t.WeightsForBonds, t.OldBonds, t.Alpha)
 	}
-	t.BondShares = t.Bonds.divideColumns(t.Bonds.columnSums(), t.Bonds.shaped())
+	t.BondShares = t.Bonds.clone()
+	t.BondShares.divideColumns(sums)
 	t.TotalBonds = make([]I32F32, t.Bonds.Rows())
 	t.Dividends = make([]I32F32, t.Bonds.Rows())
 	for i := range t.TotalBonds {
 		uids, values := t.BondShares.row(i)
+		total := I32F32(0)
 		for k, j := range uids {
 			p, ok := part(values[k], t.Incentive[j])
 			if !ok {
 				p = values[k].Mul(t.Incentive[j])
 			}
-			t.TotalBonds[i] += p
+			total += p
 		}
+		t.TotalBonds[i] = total
 		t.Dividends[i], _ = t.TotalBonds[i].CheckedMul(t.ActiveStake[i])
 	}
 	normalize(t.Dividends)

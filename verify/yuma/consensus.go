@@ -36,19 +36,26 @@ func medians(stake []I32F32, weights *Matrix, kappa I32F32) []I32F32 {
 	normalize(use)
 	total := sum(use)
 	minority := total.Sub(kappa)
-	// The scores by column, each column in a piece of one slice.
+	// The scores by column, each column in a piece of one slice: of the same size for all, unless that is more
+	// than twice what is needed.
 	start := make([]int32, n+1)
-	for i, s := range stake {
-		if s <= 0 {
-			continue
+	if n*rows <= 2*len(weights.uids) {
+		for j := range start {
+			start[j] = int32(j * rows)
 		}
-		uids, _ := weights.row(i)
-		for _, j := range uids {
-			start[j+1]++
+	} else {
+		for i, s := range stake {
+			if s <= 0 {
+				continue
+			}
+			uids, _ := weights.row(i)
+			for _, j := range uids {
+				start[j+1]++
+			}
 		}
-	}
-	for j := range n {
-		start[j+1] += start[j]
+		for j := range n {
+			start[j+1] += start[j]
+		}
 	}
 	scores := make([]score, start[n])
 	end := slices.Clone(start[:n])

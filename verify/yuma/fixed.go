@@ -87,26 +87,20 @@ func magnitude(x int64) uint64 {
 
 // Add is saturating_add.
 func (x I32F32) Add(y I32F32) I32F32 {
-	switch s := x + y; {
-	case x < 0 && y < 0 && s >= 0:
-		return MinI32F32
-	case x >= 0 && y >= 0 && s < 0:
-		return MaxI32F32
-	default:
-		return s
+	s := x + y
+	if (x^s)&(y^s) < 0 { // the sign of neither is that of the sum
+		return MaxI32F32 ^ x>>63
 	}
+	return s
 }
 
 // Sub is saturating_sub.
 func (x I32F32) Sub(y I32F32) I32F32 {
-	switch d := x - y; {
-	case x < 0 && y >= 0 && d >= 0:
-		return MinI32F32
-	case x >= 0 && y < 0 && d < 0:
-		return MaxI32F32
-	default:
-		return d
+	d := x - y
+	if (x^y)&(x^d) < 0 {
+		return MaxI32F32 ^ x>>63
 	}
+	return d
 }
 
 // U64 returns x rounded down, 0 if it is negative.

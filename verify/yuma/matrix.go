@@ -1,6 +1,9 @@
 package yuma
 
-import "math/bits"
+import (
+	"math/bits"
+	"slices"
+)
 
 // A Cell is one entry of a row of a Matrix: the uid of whom it is for, and its value.
 type Cell struct {
@@ -25,6 +28,11 @@ func newMatrix(rows, size int) *Matrix {
 // shaped returns a matrix with the entries of m, and no values yet.
 func (m *Matrix) shaped() *Matrix {
 	return &Matrix{uids: m.uids, values: make([]I32F32, len(m.values)), ends: m.ends}
+}
+
+// clone returns a matrix with the entries of m.
+func (m *Matrix) clone() *Matrix {
+	return &Matrix{uids: m.uids, values: slices.Clone(m.values), ends: m.ends}
 }
 
 // Rows returns the number of rows.
@@ -76,14 +84,11 @@ func sum(v []I32F32) (s I32F32) {
 
 // divideAll divides by d, unless that is 0 (math.rs, inplace_normalize_using_sum).
 func divideAll(v []I32F32, d I32F32) {
-	if d == 0 {
-		return
-	}
 	by := newDivisor(d)
 	for i, x := range v {
 		q, ok := by.share(x)
 		if !ok {
-			q = x.SafeDiv(d)
+			q = by.other(x)
 		}
 		v[i] = q
 	}
@@ -94,15 +99,16 @@ func normalize(v []I32F32) { divideAll(v, sum(v)) }
 
 // A divisor is what many numbers are divided by, with what spares most of the work.
 type divisor struct {
-	d     uint64 // 0 if it is not above 0
-	m     uint64 // 2^(96-shift)/d, rounded down
+	m     uint64 // 2^(96-shift)/d, rounded down; 0 if d is not above 0
+	d     I32F32
 	shift uint
 }
 
 func newDivisor(d I32F32) (out divisor) {
+	out.d = d
 	if d > 0 {
-		out.d, out.shift = uint64(d), uint(bits.LeadingZeros64(uint64(d)))
-		out.m, _ = bits.Div64(1<<32-1, 1<<64-1, out.d<<out.shift)
+		out.shift = uint(bits.LeadingZeros64(uint64(d)))
+		out.m, _ = bits.Div64(1<<32-1, 1<<64-1, uint64(d)<<out.shift)
 	}
 	return out
 }
@@ -113,16 +119,23 @@ func newDivisor(d I32F32) (out divisor) {
 // what is left over tells, and is below 2·d, so that 64 bits hold it.
 func (by *divisor) share(x I32F32) (q I32F32, ok bool) {
 	n, _ := bits.Mul64(uint64(x)<<(by.shift&63), by.m)
-	if uint64(x)<<32-n*by.d >= by.d {
+	if uint64(x)<<32-n*uint64(by.d) >= uint64(by.d) {
 		n++
 	}
-	return I32F32(n), uint64(x)-1 < by.d
+	return I32F32(n), x > 0 && x <= by.d
 }
 
-// part is x.Mul(y) if neither is negative and the product fits; ok is false for others.
+// other is what x is divided by d: x.SafeDiv(d), or x where d is 0.
+func (by *divisor) other(x I32F32) I32F32 {
+	if by.d == 0 {
+		return x
+	}
+	return x.SafeDiv(by.d)
+}
+
+// part is x.Mul(y) if both are from 0 to below 1, as nearly all are; ok is false for others.
 func part(x, y I32F32) (p I32F32, ok bool) {
-	hi, lo := bits.Mul64(uint64(x), uint64(y))
-	return I32F32(hi<<32 | lo>>32), hi>>31 == 0 && x|y >= 0
+	return I32F32(uint64(x) * uint64(y) >> 32), uint64(x|y)>>32 == 0
 }
 
 // rowSums returns the sum of each row (math.rs, row_sum_sparse).
@@ -158,41 +171,37 @@ func (m *Matrix) columnSums() []I32F32 {
 	return out
 }
 
-// divideColumns returns the entries of each column divided by that of d, unless that is 0. It puts them
-// into to, which may be m.
-func (m *Matrix) divideColumns(d []I32F32, to *Matrix) *Matrix {
+// divideColumns divides the entries of each column by that of d, unless that is 0.
+func (m *Matrix) divideColumns(d []I32F32) {
 	by := make([]divisor, len(d))
 	for j, x := range d {
 		by[j] = newDivisor(x)
 	}
-	values, into := m.values[:len(m.uids)], to.values[:len(m.uids)]
+	values := m.values[:len(m.uids)]
 	for k, j := range m.uids {
-		x := values[k]
 		if int(j) < len(by) {
-			if q, ok := by[j].share(x); ok {
-				x = q
-			} else if d[j] != 0 {
-				x = x.SafeDiv(d[j])
+			b := &by[j]
+			q, ok := b.share(values[k])
+			if !ok {
+				q = b.other(values[k])
 			}
+			values[k] = q
 		}
-		into[k] = x
 	}
-	return to
 }
 
 // normalizeColumns makes the sum of each column 1 (math.rs, inplace_col_normalize_sparse).
-func (m *Matrix) normalizeColumns() { m.divideColumns(m.columnSums(), m) }
+func (m *Matrix) normalizeColumns() { m.divideColumns(m.columnSums()) }
 
-// upscaledColumns returns m with the greatest entry of each column made 1 (math.rs,
-// inplace_col_max_upscale_sparse).
-func (m *Matrix) upscaledColumns() *Matrix {
+// upscaleColumns makes the greatest entry of each column 1 (math.rs, inplace_col_max_upscale_sparse).
+func (m *Matrix) upscaleColumns() {
 	most := make([]I32F32, m.Rows())
 	for k, j := range m.uids {
 		if int(j) < len(most) {
 			most[j] = max(most[j], m.values[k])
 		}
 	}
-	return m.divideColumns(most, m.shaped())
+	m.divideColumns(most)
 }
 
 // timesByRow returns the product of each column with a vector by row: for each column the sum of its
@@ -223,15 +232,17 @@ func (m *Matrix) timesByColumn(v []I32F32) []I32F32 {
 	out := make([]I32F32, m.Rows())
 	for i := range out {
 		uids, values := m.row(i)
+		total := I32F32(0)
 		for k, j := range uids {
 			if int(j) < len(v) {
 				p, ok := part(v[j], values[k])
 				if !ok {
 					p = v[j].Mul(values[k])
 				}
-				out[i] = out[i].Add(p)
+				total = total.Add(p)
 			}
 		}
+		out[i] = total
 	}
 	return out
 }
