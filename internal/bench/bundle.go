@@ -64,6 +64,8 @@ func bundles() ([]row, error) {
 		{"weights of 256 uids", []bundle.Claim{all}},
 		{"subnet of 256 uids", []bundle.Claim{snapshot}},
 		{"subnet of 256 uids and its weights", []bundle.Claim{snapshot, all}},
+		{"Yuma epoch of 64 uids", []bundle.Claim{bundle.EpochClaim{Netuid: part, Block: c.step}}},
+		{"Yuma epoch of 256 uids", []bundle.Claim{bundle.EpochClaim{Netuid: whole, Block: c.step}}},
 		{"an epoch's 12 commitments, made and revealed", slices.Concat(made, revealed)},
 		{"an epoch's 12 commitments, made (as shown before the reveal) and revealed", slices.Concat(madeLate, revealed)},
 	} {
@@ -138,6 +140,16 @@ func (e *evidence) verifying() ([]row, error) {
 		}
 	}
 	const commitment, epoch = "commitment, made and revealed", "an epoch's 12 commitments, made and revealed"
+	hashes := func(name string) func() {
+		x, err := bundle.Decode(e.packs[name].bytes)
+		must(err)
+		return func() {
+			for _, n := range x.Nodes {
+				verify.Blake2b256(n)
+			}
+		}
+	}
+	epochs := []string{"Yuma epoch of 64 uids", "Yuma epoch of 256 uids"}
 	const subnet, both = "subnet of 256 uids", "subnet of 256 uids and its weights"
 	const one = committers / 2
 	t := race(
@@ -170,6 +182,8 @@ func (e *evidence) verifying() ([]row, error) {
 		},
 		judge(subnet), plain(subnet),
 		judge(both), plain(both),
+		judge(epochs[0]), hashes(epochs[0]),
+		judge(epochs[1]), hashes(epochs[1]),
 	)
 	first := ratio("verifying a commitment bundle / its pulse and its ciphertext alone", "≤ 1.50", 1.5, t[0], t[1])
 	first.measured += fmt.Sprintf(", so %.0f %% is pairings; %v is the beacon's key, %v its hash and %d ed25519 checks",
@@ -185,6 +199,16 @@ func (e *evidence) verifying() ([]row, error) {
 			figure: "verifying a 256-neuron bundle: " + name, budget: "≤ 150 ms",
 			measured: fmt.Sprintf("%.1f ms, %.1f × its hash and %d ed25519 checks (%v)", ms, float64(ours)/float64(other), len(payloads), other),
 			ok:       ms <= 150,
+		})
+	}
+	for i, name := range epochs {
+		p, ours, hashing := e.packs[name], t[10+2*i], t[11+2*i]
+		ms := ours.Seconds() * 1e3
+		_, size := allocated(judge(name))
+		rows = append(rows, row{
+			figure: "verifying a bundle: " + name, budget: "≤ 150 ms, 16 MB",
+			measured: fmt.Sprintf("%.1f ms, of which hashing %s B of nodes is %.0f %% (%v); allocates %.1f MB, all together", ms, digits(p.nodes), 100*float64(hashing)/float64(ours), hashing, float64(size)/1e6),
+			ok:       ms <= 150 && size <= 16e6,
 		})
 	}
 	return rows, nil

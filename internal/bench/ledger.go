@@ -27,9 +27,11 @@ const (
 	tempo   = 360
 	tail    = 30 // blocks from a reveal to the block that a bundle's votes are for
 
-	revealing  = 7 // a subnet in which committers commit to weights for miners each, and all are revealed
-	losing     = 8 // the same, and loser has no permit when its time comes
-	dense      = 9 // a subnet of which 64 validators have set 64 to 256 weights each
+	revealing  = 7  // a subnet in which committers commit to weights for miners each, and all are revealed
+	losing     = 8  // the same, and loser has no permit when its time comes
+	dense      = 9  // a subnet of which 64 validators have set 64 to 256 weights each
+	whole      = 10 // a subnet whose epoch a bundle shows: 64 validators have weights for all, and bonds in all
+	part       = 11 // the same with 64 neurons, of which 16 are validators
 	committers = 12
 	miners     = 64
 	loser      = 5
@@ -56,6 +58,7 @@ type ledger struct {
 	accounts, stale [][]byte // keys of accounts, and of pulses from the oldest
 	moving          [][]byte // keys of what each block changes for each subnet
 	reveal          uint32
+	step            uint32 // the block of the epochs that bundles show
 	sealed          map[uint16][]bundle.CommitID
 	ciphertexts     map[verify.Hash][]byte
 }
@@ -128,7 +131,15 @@ func newLedger() (*ledger, error) {
 	}
 	c.block(true)
 	for i := range tail {
-		c.block(i == tail-1)
+		if i == tail/2 {
+			c.step = c.next()
+			for _, n := range []uint16{whole, part} {
+				if err := c.runEpoch(n); err != nil {
+					return nil, err
+				}
+			}
+		}
+		c.block(i == tail-1 || i == tail/2-1 || i == tail/2)
 	}
 	c.vote()
 	return c, nil
@@ -221,7 +232,13 @@ func (c *ledger) fillSubnet(n uint16) {
 	for _, item := range []string{"BlocksSinceLastStep", "PendingServerEmission", "PendingValidatorEmission", "PendingRootAlphaDivs", "PendingOwnerCut"} {
 		key := subtensor.KeySubnet(item, n)
 		c.put(key, u64(5))
-		c.moving = append(c.moving, key)
+		if n != whole && n != part {
+			c.moving = append(c.moving, key)
+		}
+	}
+	if n == whole || n == part {
+		c.fillEpoch(n)
+		return
 	}
 	axons, members := verify.StorageKey("SubtensorModule", "Axons"), verify.StorageKey("SubtensorModule", "IsNetworkMember")
 	for i := range neurons {

@@ -37,6 +37,7 @@ var sections = []struct {
 	{"header", headers},
 	{"trie", proofs},
 	{"pairing", pairings},
+	{"yuma", computations},
 	{"bundle", bundles},
 	{"size", sizes},
 	{"localnet", localnets},

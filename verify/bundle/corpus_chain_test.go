@@ -13,6 +13,7 @@ import (
 	"github.com/taolight/taolight/verify/rules"
 	"github.com/taolight/taolight/verify/scale"
 	"github.com/taolight/taolight/verify/subtensor"
+	"github.com/taolight/taolight/verify/yuma"
 )
 
 // A corpus is the chain that the corpus is about. Its README tells what happens on it.
@@ -23,6 +24,9 @@ type corpus struct {
 	timelocked, empty, foreign, twice          subtensor.TimelockedCommit // of uid 0, 1, 2, 3
 	hashed, late, stale, early, second, legacy subtensor.HashCommit       // of uid 1, 2, 2, 3, 3, 1
 	shown, shownLate, shownStale, shownSecond  *Reveal
+
+	computed map[uint32]yuma.Outputs // what epochs should have stored, by block
+	last     uint64                  // the block of the last one
 }
 
 const (
@@ -48,7 +52,7 @@ func (c *corpus) to(n uint32) {
 }
 
 func newCorpus(t testing.TB) *corpus {
-	c := &corpus{chain: newChain(t, "corpus", 100, 20)}
+	c := &corpus{chain: newChain(t, "corpus", 100, 20), computed: map[uint32]yuma.Outputs{}}
 	sealed(c.headers[0])
 
 	// 101: the subnet, whose epoch 500 began here, and two hash commits of the epoch before.
@@ -137,6 +141,9 @@ func newCorpus(t testing.TB) *corpus {
 	c.runs(425)
 	c.put(subtensor.KeyWeights(netuid, 1), []byte{4})
 	c.to(126)
+
+	// From 127 on: epochs of another subnet.
+	c.epochs()
 	return c
 }
 
@@ -244,7 +251,7 @@ func (c *corpus) checkpoints() map[string]*checkpoint.Checkpoint {
 		all[name] = c.trusted(n)
 		return all[name]
 	}
-	for _, n := range []uint32{100, 110, 116, 118, 120} {
+	for _, n := range []uint32{100, 110, 116, 118, 120, 126} {
 		add(fmt.Sprint(n), n)
 	}
 	add("110-set-9", 110).Set.ID = 9

@@ -20,7 +20,7 @@ func vectors(t *testing.T) map[string][]byte {
 			t.Fatalf("%s: twice", name)
 		}
 		v := &vector{expect: expect, lines: []string{line}, checkpoint: checkpoint, comment: comment, payload: payload}
-		if name == "ok-rules-assumed" {
+		if name == "ok-rules-assumed" || name == "ok-epoch-rules-assumed" {
 			v.assume = 425
 		}
 		files[name] = v.encode()
@@ -28,6 +28,7 @@ func vectors(t *testing.T) map[string][]byte {
 	formVectors(c, add)
 	chainVectors(c, add)
 	stateVectors(c, add)
+	epochVectors(c, add)
 	far := newFar(t)
 	farVectors(far, add)
 	checkpoints := c.checkpoints()

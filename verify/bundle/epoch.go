@@ -29,6 +29,8 @@ func (c EpochClaim) judge(j *judge) error {
 		return fail("epoch", fmt.Errorf("%w: %w", ErrNotSo, err))
 	case errors.Is(err, epochs.ErrOtherRules):
 		return lack("rules", err)
+	case errors.Is(err, epochs.ErrTooBig):
+		return lack("epoch", err)
 	case err != nil:
 		return err
 	}

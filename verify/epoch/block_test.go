@@ -402,33 +402,6 @@ func TestOldRules(t *testing.T) {
 	}
 }
 
-// No value of the state makes it panic.
-func FuzzRead(f *testing.F) {
-	f.Add(uint16(0), []byte{}, false)
-	f.Add(uint16(40), []byte{0xfe, 0xff, 0xff, 0xff}, true)
-	f.Add(uint16(7), []byte{4, 1, 0, 2, 0}, false)
-	var c *vector
-	f.Fuzz(func(t *testing.T, which uint16, value []byte, late bool) {
-		if c == nil {
-			c = fuzzed()
-		}
-		before, after := c.states()
-		s := before
-		if late {
-			s = after
-		}
-		var keys []string
-		for k := range s {
-			keys = append(keys, k)
-		}
-		slices.Sort(keys)
-		s[keys[int(which)%len(keys)]] = append([]byte{}, value...)
-		if e, err := Read(before, after, netuid, c.Block, spec425(), nil); err == nil {
-			e.Verdict()
-		}
-	})
-}
-
 // fuzzed is a small subnet with something in each item.
 func fuzzed() *vector {
 	owner := 1

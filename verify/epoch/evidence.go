@@ -20,12 +20,26 @@ var (
 	ErrNoEpoch = errors.New("no epoch ran in the block")
 	// ErrOtherRules: the rules are not those of the runtime that made the block.
 	ErrOtherRules = errors.New("rules are for another runtime")
-	// ErrTooBig: the subnet is bigger than any that the chain can have.
+	// ErrTooBig: the subnet, or what it has to reveal, is bigger than any that the chain can have.
 	ErrTooBig = errors.New("subnet is too big")
 )
 
-// maxPeriod bounds RevealPeriodEpochs, which the chain keeps within 1 to 100.
-const maxPeriod = 100
+// Bounds on what is read of a state, before it is.
+const (
+	// maxPeriod bounds RevealPeriodEpochs, which the chain keeps within 1 to 100.
+	maxPeriod = 100
+	// A subnet counts as having this many neurons at least, as it may have had before it was trimmed.
+	leastNeurons = 64
+	// A row of weights or bonds has at most rowFactor times as many entries as there are neurons (yuma.Epoch).
+	rowFactor = 4
+	// A hotkey has at most this many timelocked commitments of an epoch (pallets/subtensor/src/subnets/
+	// weights.rs, do_commit_timelocked_weights). The block opens no more in a mechanism than if all neurons had
+	// as many. Of all that wait, over the epochs of the reveal period, there are no more than four times that
+	// and two for each neuron and epoch.
+	commitsEach = 10
+	// maxStrangers bounds the hotkeys with a commitment to open that lost their uid since they made it.
+	maxStrangers = 64
+)
 
 // LastStep returns the block of the last epoch of a subnet that ran, as of a state
 // (LastMechansimStepBlock); 0 if none ever did. In the state before that block stands the one before
@@ -98,7 +112,7 @@ type stored struct {
 	emission                                                              []uint64
 	alphaOut, alphaIn                                                     uint64
 	incentive                                                             [][]uint16
-	bonds                                                                 [][][]subtensor.Weight
+	bonds                                                                 [][][]yuma.Weight
 }
 
 // reading is a Read under way.
@@ -117,8 +131,8 @@ type reading struct {
 	mechanisms  uint8
 	registered  []uint64 // BlockAtRegistration before
 	lastUpdates [][]uint64
-	weights     [][][]subtensor.Weight // by mechanism and uid
-	bonds       [][][]subtensor.Weight
+	weights     [][][]yuma.Weight // by mechanism and uid
+	bonds       [][][]yuma.Weight
 	queues      []queue
 	pending     pending
 }
@@ -300,14 +314,15 @@ func (r *reading) neurons() {
 		q.Key("BlockAtRegistration", subtensor.KeyBlockAtRegistration(r.Netuid, uid), &r.registered[uid])
 		p.Key("BlockAtRegistration", subtensor.KeyBlockAtRegistration(r.Netuid, uid), &registered[uid])
 	}
+	most := rowFactor * r.neuronsAtLeast()
 	for m := range r.mechanisms {
 		index := r.index(m)
 		q.Subnet("LastUpdate", index, &r.lastUpdates[m])
 		p.Subnet("Incentive", index, &r.stored.incentive[m])
 		for uid := range n {
-			q.Key("Weights", subtensor.KeyWeights(index, uid), &r.weights[m][uid])
-			q.Key("Bonds", subtensor.KeyBonds(index, uid), &r.bonds[m][uid])
-			p.Key("Bonds", subtensor.KeyBonds(index, uid), &r.stored.bonds[m][uid])
+			q.Key("Weights", subtensor.KeyWeights(index, uid), row(&r.weights[m][uid], most))
+			q.Key("Bonds", subtensor.KeyBonds(index, uid), row(&r.bonds[m][uid], most))
+			p.Key("Bonds", subtensor.KeyBonds(index, uid), row(&r.stored.bonds[m][uid], most))
 		}
 		r.askQueues(&q, m)
 	}
@@ -328,13 +343,29 @@ func (r *reading) neurons() {
 	}
 }
 
-func rows(count int, n uint16) [][][]subtensor.Weight {
-	out := make([][][]subtensor.Weight, count)
+func rows(count int, n uint16) [][][]yuma.Weight {
+	out := make([][][]yuma.Weight, count)
 	for m := range out {
-		out[m] = make([][]subtensor.Weight, n)
+		out[m] = make([][]yuma.Weight, n)
 	}
 	return out
 }
+
+// row reads a row of at most so many entries.
+func row(into *[]yuma.Weight, most int) func(bool, *scale.Reader) {
+	return func(present bool, in *scale.Reader) {
+		if !present {
+			return
+		}
+		*into = make([]yuma.Weight, in.Count(4, most))
+		for i := range *into {
+			(*into)[i] = yuma.Weight{UID: in.U16(), Value: in.U16()}
+		}
+	}
+}
+
+// neuronsAtLeast is how many neurons what is read is bounded by.
+func (r *reading) neuronsAtLeast() int { return max(int(r.h.N), leastNeurons) }
 
 // accounts reads what is kept by hotkey: stakes, and commitments.
 func (r *reading) accounts() {
@@ -356,7 +387,7 @@ func (r *reading) accounts() {
 			Stake:                  stakes, StakeThreshold: r.h.StakeThreshold, Owner: r.ownerUID,
 			LastUpdate: r.lastUpdates[m], BlockAtRegistration: r.registered,
 			ValidatorPermit: r.permits, MaxAllowedValidators: r.h.MaxAllowedValidators,
-			Weights: toRows(r.weights[m]), Bonds: toRows(r.bonds[m]),
+			Weights: r.weights[m], Bonds: r.bonds[m],
 			Kappa: r.h.Kappa, BondsPenalty: r.h.BondsPenalty, BondsMovingAverage: r.h.BondsMovingAverage,
 			Yuma3On: r.h.Yuma3On, LiquidAlphaOn: r.h.LiquidAlphaOn,
 			AlphaLow: r.h.AlphaLow, AlphaHigh: r.h.AlphaHigh, AlphaSigmoidSteepness: steepness,
@@ -364,14 +395,6 @@ func (r *reading) accounts() {
 			CommitBlocks:               yuma.CommitBlocks(int(r.h.N), commits[m], r.now, r.h.RevealPeriodEpochs),
 		})
 	}
-}
-
-func toRows(in [][]subtensor.Weight) [][]yuma.Weight {
-	out := make([][]yuma.Weight, len(in))
-	for i, row := range in {
-		out[i] = toRow(row)
-	}
-	return out
 }
 
 func toRow(in []subtensor.Weight) []yuma.Weight {

@@ -44,7 +44,7 @@ func (r *reading) askQueues(q *subtensor.Batch, mecid uint8) {
 		into := func(k int) func(bool, *scale.Reader) {
 			return func(present bool, in *scale.Reader) {
 				if present {
-					r.queues[k].value = append(subtensor.Bytes{}, in.Bytes(in.Len())...)
+					r.queues[k].value = in.Bytes(in.Len())
 				}
 			}
 		}(start + i)
@@ -70,10 +70,8 @@ func oldQueue(item string, index uint16, epoch uint64) []byte {
 // does.
 func (r *reading) commits() [][]yuma.Commit {
 	out := make([][]yuma.Commit, r.mechanisms)
-	uids := make(map[verify.AccountID]int, len(r.Hotkeys))
-	for uid, h := range r.Hotkeys {
-		uids[h] = uid
-	}
+	uids := r.byHotkey()
+	waiting := make([]int, r.mechanisms)
 	var q subtensor.Batch
 	for i := range r.queues {
 		x := &r.queues[i]
@@ -87,6 +85,11 @@ func (r *reading) commits() [][]yuma.Commit {
 			continue
 		}
 		var err error
+		waiting[x.mecid] += scale.NewReader(x.value).Count(1, subtensor.MaxTimelockedCommits)
+		if n := waiting[x.mecid]; n > (4*commitsEach+2*int(r.h.RevealPeriodEpochs))*r.neuronsAtLeast() {
+			r.failed(fmt.Errorf("%w: %d timelocked commitments wait in mechanism %d", ErrTooBig, n, x.mecid))
+			return out
+		}
 		if x.list, err = subtensor.DecodeTimelockedCommits(x.value); !r.failed(err) {
 			return out
 		}
@@ -138,13 +141,37 @@ func (r *reading) commits() [][]yuma.Commit {
 	return out
 }
 
+// byHotkey returns the uids of the hotkeys.
+func (r *reading) byHotkey() map[verify.AccountID]int {
+	uids := make(map[verify.AccountID]int, len(r.Hotkeys))
+	for uid, h := range r.Hotkeys {
+		uids[h] = uid
+	}
+	return uids
+}
+
 // reveal opens the commitments that the block opens before its epoch, and puts the weights into the
 // inputs (pallets/subtensor/src/coinbase/reveal_commits.rs).
 func (r *reading) reveal(v *drand.Verifier) {
 	o := openers{}
+	uids := r.byHotkey()
+	strangers := map[verify.AccountID]bool{}
 	for _, x := range r.queues {
 		if !x.due {
 			continue
+		}
+		opened := 0
+		for k, c := range x.list {
+			if x.pulses[k] != nil {
+				opened++
+				if _, ok := uids[c.Hotkey]; !ok {
+					strangers[c.Hotkey] = true
+				}
+			}
+		}
+		if opened > commitsEach*r.neuronsAtLeast() || len(strangers) > maxStrangers {
+			r.failed(fmt.Errorf("%w: %d timelocked commitments are opened in mechanism %d, of %d hotkeys without a uid", ErrTooBig, opened, x.mecid, len(strangers)))
+			return
 		}
 		facts := map[verify.AccountID]*commit.Facts{}
 		for k, c := range x.list {

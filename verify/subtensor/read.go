@@ -157,12 +157,22 @@ func ReadStake(s State, netuid uint16, hotkey verify.AccountID) (yuma.I64F64, er
 	return out[0], nil
 }
 
-// ReadStakes is ReadStake for many hotkeys, in the same two Loads.
+// ReadStakes is ReadStake for many hotkeys, in the same two Loads. It reads 32 children and parents for
+// each of them on average, of 64 hotkeys at least, and has ErrLayout for the one at which there are more.
 func ReadStakes(s State, netuid uint16, hotkeys []verify.AccountID) ([]yuma.I64F64, error) {
 	type account struct{ alpha, root uint64 }
 	type family struct{ children, parents []Relation }
 	stakes := map[verify.AccountID]*account{}
 	families := make([]family, len(hotkeys))
+	left := relationsEach * max(len(hotkeys), 64)
+	relations := func(into *[]Relation) func(bool, *scale.Reader) {
+		return func(present bool, r *scale.Reader) {
+			if present {
+				*into = sequence(r, 40, left, readRelation)
+				left -= len(*into)
+			}
+		}
+	}
 	var weight uint64
 
 	var q Batch
@@ -178,8 +188,8 @@ func ReadStakes(s State, netuid uint16, hotkeys []verify.AccountID) ([]yuma.I64F
 	q.Value("TaoWeight", &weight)
 	for i, hotkey := range hotkeys {
 		ask(hotkey)
-		q.Key("ChildKeys", KeyChildKeys(hotkey, netuid), &families[i].children)
-		q.Key("ParentKeys", KeyParentKeys(hotkey, netuid), &families[i].parents)
+		q.Key("ChildKeys", KeyChildKeys(hotkey, netuid), relations(&families[i].children))
+		q.Key("ParentKeys", KeyParentKeys(hotkey, netuid), relations(&families[i].parents))
 	}
 	if err := q.Load(s); err != nil {
 		return nil, err

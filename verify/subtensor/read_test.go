@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -266,6 +267,41 @@ func TestReadStake(t *testing.T) {
 }
 
 // TestRounds: how often a reader has to be sent for more keys, and that they are those that it needs.
+// Children and parents are bounded for all hotkeys together: a list as long as the bound for one, which stands
+// under the keys of many, is decoded once, and not for each.
+func TestManyRelations(t *testing.T) {
+	longest := AppendRelations(nil, make([]Relation, MaxRelations))
+	for _, c := range []struct {
+		hotkeys, parents, children int
+		ok                         bool
+	}{
+		{1, 2048, 0, true}, {1, 2047, 1, true}, {1, 2049, 0, false}, {1, 2048, 1, false}, {1, 0, 2049, false},
+		{64, 32, 0, true}, {64, 16, 16, true}, {64, 33, 0, false}, {256, 32, 0, true}, {256, 33, 0, false},
+	} {
+		s := storage{}
+		var hotkeys []verify.AccountID
+		for i := range c.hotkeys {
+			hotkeys = append(hotkeys, account(byte(i)))
+			s.put(KeyParentKeys(hotkeys[i], 7), AppendRelations(nil, make([]Relation, c.parents)))
+			s.put(KeyChildKeys(hotkeys[i], 7), AppendRelations(nil, make([]Relation, c.children)))
+		}
+		_, err := ReadStakes(s, 7, hotkeys)
+		if c.ok != (err == nil) || err != nil && (!errors.Is(err, ErrLayout) || !errors.Is(err, scale.ErrRange) || !strings.Contains(err.Error(), "Keys: ")) {
+			t.Errorf("%+v: %v", c, err)
+		}
+		for _, h := range hotkeys {
+			s.put(KeyParentKeys(h, 7), longest)
+		}
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		_, err = ReadStakes(s, 7, hotkeys)
+		runtime.ReadMemStats(&after)
+		if size := after.TotalAlloc - before.TotalAlloc; err == nil || size > 1<<20 {
+			t.Errorf("%d lists of %d: %v, %d bytes allocated", c.hotkeys, MaxRelations, err, size)
+		}
+	}
+}
+
 func TestRounds(t *testing.T) {
 	s := subnet7()
 	s.put(KeyParentKeys(account(1), 7), AppendRelations(nil, []Relation{{1, account(0)}, {1, account(50)}}))

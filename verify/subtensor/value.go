@@ -25,6 +25,9 @@ const (
 	// MaxRelations bounds the children or parents of a hotkey. It can have five children, and be a
 	// child of any number of hotkeys.
 	MaxRelations = 1 << 16
+	// relationsEach bounds the children and parents of many hotkeys together (ReadStakes): so many for each
+	// of them, or of 64. One value may stand under the keys of all.
+	relationsEach = 32
 )
 
 // finish returns the error of r, which was on a value of item, as ErrLayout.

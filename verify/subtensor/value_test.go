@@ -64,6 +64,10 @@ func codecs(t testing.TB) []codec {
 			v, err := DecodeRuntimeUpgrade(b)
 			return v.Append(nil), err
 		}},
+		{"Axons", func(b []byte) ([]byte, error) {
+			v, err := DecodeAxon(b)
+			return v.Append(nil), err
+		}},
 	}
 }
 
@@ -120,7 +124,7 @@ func TestDecode(t *testing.T) {
 }
 
 func TestRoundTrips(t *testing.T) {
-	for i, text := range []string{weightsText, commitsText, commitsText, timelockedText, relationsText, upgradeText} {
+	for i, text := range []string{weightsText, commitsText, commitsText, timelockedText, relationsText, upgradeText, axonHex} {
 		c, b := codecs(t)[i], unhex(t, text)
 		if again, err := c.again(b); err != nil || !bytes.Equal(again, b) {
 			t.Errorf("%s: %x becomes %x, %v", c.name, b, again, err)
@@ -175,7 +179,7 @@ func TestBounds(t *testing.T) {
 	}
 	// A length that promises what is not there.
 	for _, c := range codecs(t) {
-		if c.name == "LastRuntimeUpgrade" {
+		if c.name == "LastRuntimeUpgrade" || c.name == "Axons" {
 			continue
 		}
 		b := scale.AppendCompact(nil, 40)
@@ -192,7 +196,7 @@ func TestBounds(t *testing.T) {
 // what does not is ErrLayout.
 func FuzzValues(f *testing.F) {
 	list := codecs(f)
-	for i, text := range []string{weightsText, commitsText, commitsText, timelockedText, relationsText, upgradeText} {
+	for i, text := range []string{weightsText, commitsText, commitsText, timelockedText, relationsText, upgradeText, axonHex} {
 		f.Add(uint8(i), unhex(f, text))
 	}
 	f.Fuzz(func(t *testing.T, which uint8, b []byte) {

@@ -6,11 +6,11 @@ import "slices"
 type dense []I32F32
 
 // spread sets the row to the entries, of which for one uid the last counts, and 0 elsewhere.
-func (d dense) spread(row []Cell) {
+func (d dense) spread(uids []uint16, values []I32F32) {
 	clear(d)
-	for _, c := range row {
-		if int(c.UID) < len(d) {
-			d[c.UID] = c.Value
+	for k, j := range uids {
+		if int(j) < len(d) {
+			d[j] = values[k]
 		}
 	}
 }
@@ -18,26 +18,32 @@ func (d dense) spread(row []Cell) {
 // scan sets the row to what a search by ascending column finds, if it never goes back: an entry whose
 // uid is not above those of all before it is passed over, and found as 0. In a row in the order of its
 // uids that is none (run_epoch.rs, compute_liquid_alpha_values_sparse).
-func (d dense) scan(row []Cell) {
+func (d dense) scan(uids []uint16, values []I32F32) {
 	clear(d)
 	next := 0
-	for _, c := range row {
-		if j := int(c.UID); j >= next {
-			if next = j + 1; j < len(d) {
-				d[j] = c.Value
+	for k, j := range uids {
+		if int(j) >= next {
+			if next = int(j) + 1; int(j) < len(d) {
+				d[j] = values[k]
 			}
 		}
 	}
 }
 
-// addPositive adds the entries above 0 to m, and ends its row.
-func (d dense) addPositive(m *Matrix) {
+// addPositive adds a row of the entries above 0 to m, of which there are no more than size, and each of them to
+// the sum of its column.
+func (d dense) addPositive(m *Matrix, size int, sums dense) {
+	uids, values := m.room(size)
+	sums = sums[:len(d)]
+	n := 0
 	for j, v := range d {
 		if v > 0 {
-			m.add(uint16(j), v)
+			uids[n], values[n] = uint16(j), v
+			sums[j] = sums[j].Add(v)
+			n++
 		}
 	}
-	m.endRow()
+	m.endRow(n)
 }
 
 // interpolate returns what lies between a and b, by the ratio. If it is neither, rows are in the order
@@ -50,61 +56,79 @@ func interpolate(a, b *Matrix, ratio I32F32) *Matrix {
 		return b
 	}
 	n := a.Rows()
-	m := newMatrix(n, len(a.cells))
-	from, to := make(dense, n), make(dense, n)
+	m := newMatrix(n, len(a.uids))
+	from, to, sums := make(dense, n), make(dense, n), make(dense, n)
 	for i := range n {
-		if len(a.Row(i)) == 0 { // b has none either
-			m.endRow()
+		uids, values := a.row(i)
+		if len(uids) == 0 { // b has none either
+			m.endRow(0)
 			continue
 		}
-		from.spread(a.Row(i))
-		to.spread(b.Row(i))
+		from.spread(uids, values)
+		to.spread(b.row(i))
 		for j, v := range from {
 			from[j] = v.Add(ratio.Mul(to[j].Sub(v)))
 		}
-		from.addPositive(m)
+		from.addPositive(m, min(len(uids), n), sums)
 	}
 	return m
 }
 
-// scaleRows returns m with each row times the value of the row (math.rs, row_hadamard_sparse).
-func scaleRows(m *Matrix, v []I32F32) *Matrix {
-	out := m.clone()
+// scaleRows returns m with each row times the value of the row (math.rs, row_hadamard_sparse), and the sums of the
+// columns.
+func scaleRows(m *Matrix, v []I32F32) (out *Matrix, sums []I32F32) {
+	out, sums = m.shaped(), make([]I32F32, m.Rows())
 	for i, x := range v {
-		row := out.Row(i)
-		for k := range row {
-			row[k].Value = row[k].Value.Mul(x)
+		uids, from := m.row(i)
+		_, to := out.row(i)
+		for k, j := range uids {
+			p, ok := part(x, from[k])
+			if !ok {
+				p = x.Mul(from[k])
+			}
+			to[k] = p
+			sums[j] = sums[j].Add(p)
 		}
 	}
-	return out
+	return out, sums
 }
 
-// average returns the moving average of bonds: alpha of the new and the rest of the old. Rows are in
-// the order of their uids, without entries that are 0 (math.rs, mat_ema_sparse).
-func average(new, old *Matrix, alpha I32F32) *Matrix {
+// average returns the moving average of bonds, alpha of the new and the rest of the old, and the sums of its
+// columns. Rows are in the order of their uids, without entries that are 0 (math.rs, mat_ema_sparse).
+func average(new, old *Matrix, alpha I32F32) (m *Matrix, sums []I32F32) {
 	n := new.Rows()
-	m := newMatrix(n, len(new.cells)+len(old.cells))
+	size := 0
+	both := func(i int) int {
+		a, _ := new.row(i)
+		b, _ := old.row(i)
+		return min(len(a)+len(b), n)
+	}
+	for i := range n {
+		size += both(i)
+	}
+	m, sums = newMatrix(n, size), make([]I32F32, n)
 	rest := OneI32F32.Sub(alpha)
 	row := make(dense, n)
 	for i := range n {
-		if len(new.Row(i)) == 0 && len(old.Row(i)) == 0 {
-			m.endRow()
-			continue
-		}
 		clear(row)
-		for _, part := range []struct {
-			cells []Cell
+		for _, of := range [2]struct {
+			*Matrix
 			share I32F32
-		}{{new.Row(i), alpha}, {old.Row(i), rest}} {
-			for _, c := range part.cells {
-				if int(c.UID) < n {
-					row[c.UID] = row[c.UID].Add(part.share.Mul(c.Value))
+		}{{new, alpha}, {old, rest}} {
+			uids, values := of.row(i)
+			for k, j := range uids {
+				if int(j) < n {
+					p, ok := part(of.share, values[k])
+					if !ok {
+						p = of.share.Mul(values[k])
+					}
+					row[j] = row[j].Add(p)
 				}
 			}
 		}
-		row.addPositive(m)
+		row.addPositive(m, both(i), sums)
 	}
-	return m
+	return m, sums
 }
 
 // millionths is what BondsMovingAverage counts.
@@ -131,13 +155,13 @@ func movingAlpha(average uint64, wraps bool) I32F32 {
 type liquid struct {
 	low, high I32F32
 	exponent  I32F32 // of the sigmoid, for a difference that is 1 from its middle
-	exp       func(I32F32) I32F32
+	clamped   bool   // rules.Set.ClampedExp
 }
 
 // newLiquid reads the hyperparameters (pallets/subtensor/src/epoch/run_epoch.rs, alpha_sigmoid). The
 // steepness is one of 1/100 if percent.
 func newLiquid(in *Inputs, percent, clamped bool) liquid {
-	l := liquid{exp: expSafe}
+	l := liquid{clamped: clamped}
 	all := I32F32From(65535)
 	l.low = I32F32From(uint64(in.AlphaLow)).SafeDiv(all)
 	l.high = I32F32From(uint64(in.AlphaHigh)).SafeDiv(all)
@@ -146,9 +170,6 @@ func newLiquid(in *Inputs, percent, clamped bool) liquid {
 		l.exponent, _ = steepness.CheckedDiv(-100 * OneI32F32)
 	} else {
 		l.exponent = (-OneI32F32).Mul(steepness)
-	}
-	if !clamped {
-		l.exp = func(x I32F32) I32F32 { v, _ := exp(x); return v }
 	}
 	return l
 }
@@ -160,7 +181,13 @@ func (l liquid) alpha(consensus, weight, bond I32F32) I32F32 {
 		difference = weight.Sub(consensus)
 	}
 	difference = min(max(difference, 0), OneI32F32)
-	power := l.exp(l.exponent.Mul(difference.Sub(OneI32F32 / 2)))
+	x := l.exponent.Mul(difference.Sub(OneI32F32 / 2))
+	var power I32F32
+	if l.clamped {
+		power = expSafe(x)
+	} else {
+		power, _ = exp(x)
+	}
 	sigmoid := OneI32F32.SafeDiv(OneI32F32.Add(power)) // power is no less than 0
 	return max(min(l.low.Add(sigmoid.Mul(l.high.Sub(l.low))), l.high), l.low)
 }
@@ -170,25 +197,28 @@ func (l liquid) alpha(consensus, weight, bond I32F32) I32F32 {
 // new is gone at once (mat_ema_alpha_sparse).
 func (l liquid) average(new, old *Matrix, consensus []I32F32) (bonds, alphas *Matrix) {
 	n := new.Rows()
-	bonds, alphas = newMatrix(n, len(new.cells)), newMatrix(n, len(new.cells))
+	bonds, alphas = newMatrix(n, len(new.uids)), new.shaped()
 	weight, bond, held := make(dense, n), make(dense, n), make(dense, n)
 	for i := range n {
-		if len(new.Row(i)) > 0 {
-			weight.scan(new.Row(i))
-			bond.scan(old.Row(i))
-			held.spread(old.Row(i))
+		uids, values := new.row(i)
+		_, shares := alphas.row(i)
+		to, into := bonds.room(len(uids))
+		entries := 0
+		if len(uids) > 0 {
+			weight.scan(uids, values)
+			bond.scan(old.row(i))
+			held.spread(old.row(i))
 		}
-		for _, c := range new.Row(i) {
-			j := c.UID
+		for k, j := range uids {
 			a := l.alpha(consensus[j], weight[j], bond[j])
-			v := OneI32F32.Sub(a).Mul(held[j]).Add(max(a.Mul(c.Value), 0))
+			v := OneI32F32.Sub(a).Mul(held[j]).Add(max(a.Mul(values[k]), 0))
 			if v = min(v, OneI32F32); v > 0 {
-				bonds.add(j, v)
+				to[entries], into[entries] = j, v
+				entries++
 			}
-			alphas.add(j, a)
+			shares[k] = a
 		}
-		bonds.endRow()
-		alphas.endRow()
+		bonds.endRow(entries)
 	}
 	return bonds, alphas
 }
@@ -198,12 +228,13 @@ func (t *Trace) bonds(in *Inputs, lastStep, percent, clamped bool) {
 	t.LastTempo = in.lastTempo(lastStep)
 	t.Alpha = movingAlpha(in.BondsMovingAverage, in.Yuma3On)
 	t.OldBonds = in.bonds(t.LastTempo, in.Yuma3On)
+	var sums []I32F32
 	if !in.Yuma3On {
 		t.OldBonds.normalizeColumns()
-		t.BondsDelta = scaleRows(t.WeightsForBonds, t.ActiveStake)
-		t.BondsDelta.normalizeColumns()
-		t.BondShares = average(t.BondsDelta, t.OldBonds, t.Alpha)
-		t.BondShares.normalizeColumns()
+		t.BondsDelta, sums = scaleRows(t.WeightsForBonds, t.ActiveStake)
+		t.BondsDelta.divideColumns(sums)
+		t.BondShares, sums = average(t.BondsDelta, t.OldBonds, t.Alpha)
+		t.BondShares.divideColumns(sums)
 		t.Dividends = t.BondShares.timesByColumn(t.Incentive)
 		normalize(t.Dividends)
 		t.Bonds = t.BondShares.clone()
@@ -212,17 +243,25 @@ func (t *Trace) bonds(in *Inputs, lastStep, percent, clamped bool) {
 	}
 	if in.LiquidAlphaOn && slices.ContainsFunc(t.Consensus, func(c I32F32) bool { return c != 0 }) {
 		t.Bonds, t.Alphas = newLiquid(in, percent, clamped).average(t.WeightsForBonds, t.OldBonds, t.Consensus)
+		sums = t.Bonds.columnSums()
 	} else {
-		t.Bonds = average(t.WeightsForBonds, t.OldBonds, t.Alpha)
+		t.Bonds, sums = average(t.WeightsForBonds, t.OldBonds, t.Alpha)
 	}
 	t.BondShares = t.Bonds.clone()
-	t.BondShares.normalizeColumns()
+	t.BondShares.divideColumns(sums)
 	t.TotalBonds = make([]I32F32, t.Bonds.Rows())
 	t.Dividends = make([]I32F32, t.Bonds.Rows())
 	for i := range t.TotalBonds {
-		for _, c := range t.BondShares.Row(i) {
-			t.TotalBonds[i] += c.Value.Mul(t.Incentive[c.UID])
+		uids, values := t.BondShares.row(i)
+		total := I32F32(0)
+		for k, j := range uids {
+			p, ok := part(values[k], t.Incentive[j])
+			if !ok {
+				p = values[k].Mul(t.Incentive[j])
+			}
+			total += p
 		}
+		t.TotalBonds[i] = total
 		t.Dividends[i], _ = t.TotalBonds[i].CheckedMul(t.ActiveStake[i])
 	}
 	normalize(t.Dividends)

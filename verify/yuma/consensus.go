@@ -1,12 +1,17 @@
 package yuma
 
 import (
-	"cmp"
+	"math/bits"
 	"slices"
 )
 
-// A score is the weight that one validator gives to a neuron, and the validator's stake.
-type score struct{ value, stake I32F32 }
+// A score is the weight that one validator gives to a neuron, and behind it the validator's uid.
+type score uint64
+
+const uidBits = 12 // uids are below MaxNeurons
+
+func (s score) value() I32F32 { return I32F32(s >> uidBits) }
+func (s score) uid() int      { return int(s % MaxNeurons) }
 
 // medians returns the consensus weight of each neuron: the weight that it gets at least from stake of
 // kappa, more exactly the least weight such that validators with no more than that hold more than all
@@ -31,18 +36,26 @@ func medians(stake []I32F32, weights *Matrix, kappa I32F32) []I32F32 {
 	normalize(use)
 	total := sum(use)
 	minority := total.Sub(kappa)
-	// The scores by column, each column in a piece of one slice.
+	// The scores by column, each column in a piece of one slice: of the same size for all, unless that is more
+	// than twice what is needed.
 	start := make([]int32, n+1)
-	for i, s := range stake {
-		if s <= 0 {
-			continue
+	if n*rows <= 2*len(weights.uids) {
+		for j := range start {
+			start[j] = int32(j * rows)
 		}
-		for _, c := range weights.Row(i) {
-			start[c.UID+1]++
+	} else {
+		for i, s := range stake {
+			if s <= 0 {
+				continue
+			}
+			uids, _ := weights.row(i)
+			for _, j := range uids {
+				start[j+1]++
+			}
 		}
-	}
-	for j := range n {
-		start[j+1] += start[j]
+		for j := range n {
+			start[j+1] += start[j]
+		}
 	}
 	scores := make([]score, start[n])
 	end := slices.Clone(start[:n])
@@ -51,36 +64,85 @@ func medians(stake []I32F32, weights *Matrix, kappa I32F32) []I32F32 {
 		if s <= 0 {
 			continue
 		}
-		for _, c := range weights.Row(i) {
-			j := c.UID
+		uids, values := weights.row(i)
+		for k, j := range uids {
+			at := end[j]
 			if last[j] == int32(i)+1 {
-				end[j]-- // of two weights for one neuron, the latter counts
+				at-- // of two weights for one neuron, the latter counts
 			}
-			last[j] = int32(i) + 1
-			scores[end[j]] = score{c.Value, use[i]}
-			end[j]++
+			last[j], end[j] = int32(i)+1, at+1
+			scores[at] = score(values[k])<<uidBits | score(i)
 		}
 	}
 	for j := range n {
-		out[j] = median(scores[start[j]:end[j]], rows, total, minority)
+		out[j] = median(scores[start[j]:end[j]], use, rows, total, minority)
 	}
 	return out
 }
 
-// median returns the median of the scores, and of 0 for the rows that have none. It sorts.
-func median(scores []score, rows int, total, minority I32F32) I32F32 {
-	zero := total
-	for _, s := range scores {
-		zero -= s.stake
+// median returns the median of the scores, and of 0 for the others of the rows with stake.
+func median(scores []score, stake []I32F32, rows int, total, minority I32F32) I32F32 {
+	zero := I32F32(0)
+	if len(scores) < rows {
+		zero = total
+		for _, s := range scores {
+			zero -= stake[s.uid()]
+		}
+		if zero > minority {
+			return 0
+		}
 	}
-	if len(scores) < rows && zero > minority {
-		return 0
+	return reach(scores, stake, zero, minority)
+}
+
+// few scores are sorted where they stand.
+const few = 12
+
+// reach returns the least value up to which the stakes of the scores, added to what is below them, come to
+// more than the minority, or the greatest value if all do not. It moves scores.
+//
+// It spreads them by their leading bits over buckets, and goes on with the bucket that has the one in
+// question. So it looks at each eight times at most, wherever they lie: the range is 45 bits wide, and a 64th of
+// that from one time to the next.
+func reach(scores []score, stake []I32F32, below, minority I32F32) I32F32 {
+	for len(scores) > few {
+		least, most := scores[0], scores[0]
+		for _, s := range scores {
+			least, most = min(least, s), max(most, s)
+		}
+		shift := max(0, bits.Len64(uint64(most-least))-6)
+		var held [64]I32F32
+		some := uint64(0) // which of them have any
+		for _, s := range scores {
+			b := (s - least) >> (shift & 63) % 64
+			held[b] += stake[s.uid()]
+			some |= 1 << b
+		}
+		in := score(0)
+		for ; ; some &= some - 1 {
+			if some == 0 {
+				return most.value()
+			}
+			in = score(bits.TrailingZeros64(some))
+			if below+held[in] > minority {
+				break
+			}
+			below += held[in]
+		}
+		n := 0
+		for _, s := range scores {
+			scores[n] = s
+			if (s-least)>>(shift&63)%64 == in {
+				n++
+			}
+		}
+		scores = scores[:n]
 	}
-	slices.SortFunc(scores, func(a, b score) int { return cmp.Compare(a.value, b.value) })
-	upTo, at := zero, I32F32(0)
+	slices.Sort(scores)
+	at := I32F32(0)
 	for _, s := range scores {
-		upTo, at = upTo+s.stake, s.value
-		if upTo > minority {
+		below, at = below+stake[s.uid()], s.value()
+		if below > minority {
 			break
 		}
 	}
@@ -90,17 +152,19 @@ func median(scores []score, rows int, total, minority I32F32) I32F32 {
 // clip returns the weights, none above the consensus. One that is above it is left out where the
 // consensus is 0 (math.rs, col_clip_sparse).
 func clip(weights *Matrix, consensus []I32F32) *Matrix {
-	m := newMatrix(weights.Rows(), len(weights.cells))
+	m := newMatrix(weights.Rows(), len(weights.uids))
 	for i := range weights.Rows() {
-		for _, c := range weights.Row(i) {
-			switch limit := consensus[c.UID]; {
-			case c.Value <= limit:
-				m.add(c.UID, c.Value)
-			case limit > 0:
-				m.add(c.UID, limit)
+		uids, values := weights.row(i)
+		to, into := m.room(len(uids))
+		n := 0
+		for k, j := range uids {
+			limit := consensus[j]
+			to[n], into[n] = j, min(values[k], limit)
+			if limit > 0 || values[k] <= limit {
+				n++
 			}
 		}
-		m.endRow()
+		m.endRow(n)
 	}
 	return m
 }

@@ -208,7 +208,8 @@ func (t *Trace) storedBonds(in *Inputs, old, new []bool, all bool) [][]Weight {
 	size := 0
 	for i, permit := range new {
 		if permit {
-			size += len(t.Bonds.Row(i))
+			uids, _ := t.Bonds.row(i)
+			size += len(uids)
 		}
 	}
 	cells := make([]Weight, 0, size)
@@ -217,8 +218,9 @@ func (t *Trace) storedBonds(in *Inputs, old, new []bool, all bool) [][]Weight {
 		switch {
 		case new[i]:
 			start := len(cells)
-			for _, c := range t.Bonds.Row(i) {
-				cells = append(cells, Weight{c.UID, c.Value.Quantize()})
+			uids, values := t.Bonds.row(i)
+			for k, j := range uids {
+				cells = append(cells, Weight{j, values[k].Quantize()})
 			}
 			rows[i] = cells[start:len(cells):len(cells)]
 		case !all && !at(old, i):

@@ -1,5 +1,7 @@
 package yuma
 
+import "math/bits"
+
 // eI32F32 is what the runtime's exp returns for 1: e cut to 23 bits after the point, which is not what
 // its series gives (substrate-fixed v0.6.0, src/consts.rs).
 const eI32F32 I32F32 = 22_802_600 << 9
@@ -17,12 +19,12 @@ func exp(x I32F32) (I32F32, bool) {
 	// Where the sum does not fit, and where x has no magnitude, a product has not fitted before.
 	y := max(x, -x)
 	sum, term := y+OneI32F32, y
-	for i := I32F32(2); i < 32; i++ {
-		product, ok := term.CheckedMul(y)
-		if !ok {
+	for i := uint64(2); i < 32; i++ {
+		hi, lo := bits.Mul64(uint64(term), uint64(y))
+		if hi>>31 != 0 {
 			return 0, false
 		}
-		if term = product / i; term == 0 {
+		if term = I32F32((hi<<32 | lo>>32) / i); term == 0 {
 			break
 		}
 		sum += term

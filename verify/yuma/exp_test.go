@@ -100,8 +100,7 @@ func TestAlphaVectors(t *testing.T) {
 	// Nor is a bond.
 	row := func(uid uint16, v I32F32) *Matrix {
 		m := newMatrix(1, 1)
-		m.add(uid, v)
-		m.endRow()
+		m.addRow(Cell{uid, v})
 		return m
 	}
 	if bonds, _ := l.average(row(0, one), row(0, 5*one), []I32F32{one}); bonds.Row(0)[0] != (Cell{0, one}) {

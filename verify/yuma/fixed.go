@@ -87,26 +87,20 @@ func magnitude(x int64) uint64 {
 
 // Add is saturating_add.
 func (x I32F32) Add(y I32F32) I32F32 {
-	switch s := x + y; {
-	case x < 0 && y < 0 && s >= 0:
-		return MinI32F32
-	case x >= 0 && y >= 0 && s < 0:
-		return MaxI32F32
-	default:
-		return s
+	s := x + y
+	if (x^s)&(y^s) < 0 { // the sign of neither is that of the sum
+		return MaxI32F32 ^ x>>63
 	}
+	return s
 }
 
 // Sub is saturating_sub.
 func (x I32F32) Sub(y I32F32) I32F32 {
-	switch d := x - y; {
-	case x < 0 && y >= 0 && d >= 0:
-		return MinI32F32
-	case x >= 0 && y < 0 && d < 0:
-		return MaxI32F32
-	default:
-		return d
+	d := x - y
+	if (x^y)&(x^d) < 0 {
+		return MaxI32F32 ^ x>>63
 	}
+	return d
 }
 
 // U64 returns x rounded down, 0 if it is negative.
@@ -117,7 +111,12 @@ func (x I32F32) U16() uint16 { return uint16(min(x.U64(), math.MaxUint16)) }
 
 // Quantize returns x·65535 rounded down, within the bounds of a uint16: how the chain stores a share
 // (pallets/subtensor/src/epoch/math.rs, fixed_proportion_to_u16).
-func (x I32F32) Quantize() uint16 { return x.Mul(I32F32From(math.MaxUint16)).U16() }
+func (x I32F32) Quantize() uint16 {
+	if x > OneI32F32 {
+		return math.MaxUint16
+	}
+	return uint16(max(x, 0) * math.MaxUint16 >> 32)
+}
 
 // I64F64 is a signed number with 64 bits after the point: its value times 2^64, in two's complement.
 // The zero value is 0. Numbers are equal if they are ==.

@@ -77,27 +77,39 @@ func activeStake(stake []I32F32, active, permits []bool) []I32F32 {
 // (pallets/subtensor/src/epoch/run_epoch.rs, weights in epoch_mechanism).
 func (in *Inputs) weights(permits []bool, commits bool) *Matrix {
 	n := in.n()
+	registered := in.registered()
 	m := newMatrix(n, entries(in.Weights))
 	for i := range n {
 		updated, committed := at(in.LastUpdate, i), uint64(NoCommit)
 		if commits && i < len(in.CommitBlocks) {
 			committed = in.CommitBlocks[i]
 		}
-		if at(permits, i) {
-			for _, w := range at(in.Weights, i) {
-				j := int(w.UID)
-				registered := at(in.BlockAtRegistration, j)
-				switch {
-				case j >= n, j == i && i != in.Owner, updated <= registered, committed < registered:
-				default:
-					m.add(w.UID, I32F32From(uint64(w.Value)))
-				}
-			}
+		if !at(permits, i) || updated == 0 {
+			m.endRow(0)
+			continue
 		}
-		m.endRow()
+		row := at(in.Weights, i)
+		uids, values := m.room(len(row))
+		k := 0
+		for _, w := range row {
+			j := int(w.UID)
+			if j >= n || j == i && i != in.Owner || updated <= registered[j] || committed < registered[j] {
+				continue
+			}
+			uids[k], values[k] = w.UID, I32F32(w.Value)<<32
+			k++
+		}
+		m.endRow(k)
 	}
 	m.normalizeRows()
 	return m
+}
+
+// registered is BlockAtRegistration of all neurons.
+func (in *Inputs) registered() []uint64 {
+	out := make([]uint64, in.n())
+	copy(out, in.BlockAtRegistration)
+	return out
 }
 
 // bonds returns the bonds after the last epoch, each row in its stored order: as they are stored, or
@@ -105,23 +117,29 @@ func (in *Inputs) weights(permits []bool, commits bool) *Matrix {
 // in uids that there are not any more stay in.
 func (in *Inputs) bonds(lastTempo uint64, proportion bool) *Matrix {
 	n := in.n()
+	registered := in.registered()
+	all := newDivisor(I32F32From(math.MaxUint16))
 	m := newMatrix(n, entries(in.Bonds))
 	for i := range n {
-		for _, b := range at(in.Bonds, i) {
-			registered := uint64(0)
+		row := at(in.Bonds, i)
+		uids, values := m.room(len(row))
+		k := 0
+		for _, b := range row {
+			since := uint64(0)
 			if int(b.UID) < n {
-				registered = at(in.BlockAtRegistration, int(b.UID))
+				since = registered[b.UID]
 			}
-			if lastTempo <= registered {
+			if lastTempo <= since {
 				continue
 			}
-			v := I32F32From(uint64(b.Value))
+			v := I32F32(b.Value) << 32
 			if proportion {
-				v = v.SafeDiv(I32F32From(math.MaxUint16))
+				v, _ = all.share(v) // 0 for 0
 			}
-			m.add(b.UID, v)
+			uids[k], values[k] = b.UID, v
+			k++
 		}
-		m.endRow()
+		m.endRow(k)
 	}
 	return m
 }

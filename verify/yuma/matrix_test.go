@@ -7,6 +7,14 @@ import (
 	"testing"
 )
 
+func (m *Matrix) addRow(row ...Cell) {
+	uids, values := m.room(len(row))
+	for k, c := range row {
+		uids[k], values[k] = c.UID, c.Value
+	}
+	m.endRow(len(row))
+}
+
 // pivoted is the chain's own search for the median of one column, all rows with their score in it.
 func pivoted(stake, scores []I32F32, minority I32F32) I32F32 {
 	left := make([]int, len(stake))
@@ -40,27 +48,34 @@ func pivoted(stake, scores []I32F32, minority I32F32) I32F32 {
 	return scores[left[0]]
 }
 
-// TestMedians: the sorted search ends where the chain's does. Figures are small, so that ties are
-// everywhere.
+// TestMedians: the search by buckets ends where the chain's does. Figures are small, or in heaps, so that
+// ties are everywhere.
 func TestMedians(t *testing.T) {
 	r := rand.New(rand.NewPCG(61, 62))
-	for range 20_000 {
+	for k := range 20_000 {
 		n := 1 + r.IntN(8)
+		if k%10 == 0 {
+			n = 1 + r.IntN(200)
+		}
+		heap := r.IntN(34)
 		stake := make([]I32F32, n)
 		for i := range stake {
 			stake[i] = I32F32(r.IntN(5)-1) << pick(r, 0, 4, 30)
 		}
 		scores := make([]I32F32, n)
-		m := newMatrix(n, n)
+		m := newMatrix(n, 2*n)
 		for i := range scores {
 			scores[i] = I32F32(r.IntN(4))
-			if r.IntN(5) == 0 {
-				m.add(0, 7) // the one after it counts
-				m.add(0, scores[i])
-			} else if scores[i] > 0 || r.IntN(2) == 0 {
-				m.add(0, scores[i])
+			if n > 8 {
+				scores[i] = min(scores[i]<<30+I32F32(r.Int64N(1<<heap)), OneI32F32)
 			}
-			m.endRow()
+			if r.IntN(5) == 0 {
+				m.addRow(Cell{0, 7}, Cell{0, scores[i]}) // the latter counts
+			} else if scores[i] > 0 || r.IntN(2) == 0 {
+				m.addRow(Cell{0, scores[i]})
+			} else {
+				m.addRow()
+			}
 		}
 		var use, with []I32F32
 		for i, s := range stake {
@@ -81,6 +96,38 @@ func TestMedians(t *testing.T) {
 	}
 }
 
+// TestDivisor: dividing by one number many times gives what SafeDiv does.
+func TestDivisor(t *testing.T) {
+	r := rand.New(rand.NewPCG(65, 66))
+	number := func() I32F32 {
+		return I32F32(r.Uint64()>>(1+r.IntN(63))) + pick[I32F32](r, 0, 0, 0, 1)
+	}
+	for range 200_000 {
+		d := pick(r, number(), number(), MaxI32F32, 1, 0, -number())
+		v := []I32F32{0, 1, -1, d, d - 1, d/2 + 1, number(), -number(), MinI32F32}
+		for range 4 {
+			if d > 0 {
+				v = append(v, I32F32(r.Int64N(int64(d))))
+			}
+		}
+		by := newDivisor(d)
+		for _, x := range v {
+			if got, ok := by.share(x); ok != (x > 0 && x <= d) || ok && got != x.SafeDiv(d) {
+				t.Fatalf("%d / %d = %d, %t, want %d", x, d, got, ok, x.SafeDiv(d))
+			}
+		}
+		want := slices.Clone(v)
+		for i, x := range v {
+			if d != 0 {
+				want[i] = x.SafeDiv(d)
+			}
+		}
+		if divideAll(v, d); !slices.Equal(v, want) {
+			t.Fatalf("all by %d: %d, want %d", d, v, want)
+		}
+	}
+}
+
 // TestScan: what is found is what a cursor finds that never goes back.
 func TestScan(t *testing.T) {
 	r := rand.New(rand.NewPCG(63, 64))
@@ -90,6 +137,8 @@ func TestScan(t *testing.T) {
 		for k := range row {
 			row[k] = Cell{uint16(r.IntN(n + 2)), I32F32(k + 1)}
 		}
+		m := newMatrix(1, 8)
+		m.addRow(row...)
 		want, cursor := make(dense, n), row
 		for j := range want {
 			for len(cursor) > 0 && int(cursor[0].UID) < j {
@@ -100,7 +149,7 @@ func TestScan(t *testing.T) {
 			}
 		}
 		got := make(dense, n)
-		if got.scan(row); !slices.Equal(got, want) {
+		if got.scan(m.row(0)); !slices.Equal(got, want) {
 			t.Fatalf("%v: %d, want %d", row, got, want)
 		}
 	}
@@ -108,29 +157,22 @@ func TestScan(t *testing.T) {
 
 func TestDivide(t *testing.T) {
 	m := newMatrix(2, 5)
-	m.add(0, 3)
-	m.add(1, 5)
-	m.add(7, 9)
-	m.endRow()
-	m.add(0, -3)
-	m.add(1, 15)
-	m.endRow()
+	m.addRow(Cell{0, 3}, Cell{1, 5}, Cell{7, 9})
+	m.addRow(Cell{0, -3}, Cell{1, 15})
 	m.normalizeColumns()
 	// A column that comes to 0 stays as it is, and so does one that there is not.
-	if want := []Cell{{0, 3}, {1, OneI32F32 / 4}, {7, 9}, {0, -3}, {1, OneI32F32 / 4 * 3}}; !slices.Equal(m.cells, want) {
-		t.Errorf("%v, want %v", m.cells, want)
+	if want := []Cell{{0, 3}, {1, OneI32F32 / 4}, {7, 9}, {0, -3}, {1, OneI32F32 / 4 * 3}}; !slices.Equal(slices.Concat(m.Row(0), m.Row(1)), want) {
+		t.Errorf("%v, want %v", *m, want)
 	}
 	m.normalizeRows()
 	if got := m.Row(0); got[0].Value != I32F32(3).SafeDiv(12+OneI32F32/4) {
 		t.Errorf("%v", got)
 	}
 	negative := newMatrix(1, 2)
-	negative.add(0, -4)
-	negative.add(0, 4)
-	negative.endRow()
+	negative.addRow(Cell{0, -4}, Cell{0, 4})
 	negative.normalizeRows()
-	if want := []Cell{{0, -4}, {0, 4}}; !slices.Equal(negative.cells, want) {
-		t.Errorf("%v, want %v", negative.cells, want)
+	if want := []Cell{{0, -4}, {0, 4}}; !slices.Equal(negative.Row(0), want) {
+		t.Errorf("%v, want %v", negative.Row(0), want)
 	}
 }
 

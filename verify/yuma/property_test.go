@@ -66,7 +66,7 @@ func TestEpochProperties(t *testing.T) {
 				}
 			}
 		}
-		for _, total := range trace.BondShares.columns(I32F32.Add) {
+		for _, total := range trace.BondShares.columnSums() {
 			shares(t, "bonds", []I32F32{total})
 		}
 		// The emission changes what is paid, and nothing else.

@@ -39,31 +39,55 @@ func (x u128) mul(y u128, frac uint) (p u128, exact, ok bool) {
 	return u128{w2<<32 | w1>>32, w1<<32 | w0>>32}, w0<<32 == 0, w3 == 0 && w2>>32 == 0
 }
 
-// div returns x·2^frac / y rounded down, and whether y is not 0 and 128 bits hold the quotient.
+// div returns x·2^frac / y rounded down, and whether y is not 0 and 128 bits hold the quotient. frac is 32
+// or 64.
 func (x u128) div(y u128, frac uint) (q u128, ok bool) {
-	if y == (u128{}) {
-		return u128{}, false
+	// The dividend, in words n3 … n0, and the divisor moved up so that its first bit is set: the school's
+	// long division, a word at a time (Knuth, The Art of Computer Programming 4.3.1, algorithm D).
+	var n3 uint64
+	n2, n1, n0 := x.hi, x.lo, uint64(0)
+	if frac == 32 {
+		n2, n1, n0 = x.hi>>32, x.hi<<32|x.lo>>32, x.lo<<32
 	}
-	// Long division, a bit at a time: the epoch divides once for each neuron.
-	var rest u128
-	for i := range 128 + frac {
-		var in uint64
-		if i < 128 {
-			in = x.hi >> 63
-			x = u128{x.hi<<1 | x.lo>>63, x.lo << 1}
-		}
-		if q.hi>>63 != 0 {
+	if y.hi == 0 {
+		if n2 >= y.lo { // or y is 0
 			return u128{}, false
 		}
-		q = u128{q.hi<<1 | q.lo>>63, q.lo << 1}
-		over := rest.hi >> 63 // rest·2 has 129 bits, and is above y
-		rest = u128{rest.hi<<1 | rest.lo>>63, rest.lo<<1 | in}
-		if over != 0 || !rest.less(y) {
-			rest, _ = rest.add(y.neg())
-			q.lo |= 1
-		}
+		q.hi, n1 = bits.Div64(n2, n1, y.lo)
+		q.lo, _ = bits.Div64(n1, n0, y.lo)
+		return q, true
 	}
+	s := uint(bits.LeadingZeros64(y.hi))
+	y = u128{y.hi<<s | y.lo>>(64-s), y.lo << s}
+	n3, n2, n1, n0 = n2>>(64-s), n2<<s|n1>>(64-s), n1<<s|n0>>(64-s), n0<<s
+	var rest u128
+	q.hi, rest = quotient(n3, n2, n1, y)
+	q.lo, _ = quotient(rest.hi, rest.lo, n0, y)
 	return q, true
+}
+
+// quotient divides three words by y, whose first bit is set and which is more than the first two.
+func quotient(n2, n1, n0 uint64, y u128) (q uint64, rest u128) {
+	q = 1<<64 - 1
+	if n2 < y.hi {
+		q, _ = bits.Div64(n2, n1, y.hi)
+	}
+	// That is at most 2 too many.
+	p1, p0 := bits.Mul64(q, y.lo)
+	p2, low := bits.Mul64(q, y.hi)
+	p1, carry := bits.Add64(p1, low, 0)
+	p2 += carry
+	r0, borrow := bits.Sub64(n0, p0, 0)
+	r1, borrow := bits.Sub64(n1, p1, borrow)
+	r2, borrow := bits.Sub64(n2, p2, borrow)
+	for borrow != 0 {
+		q--
+		r0, carry = bits.Add64(r0, y.lo, 0)
+		r1, carry = bits.Add64(r1, y.hi, carry)
+		r2, carry = bits.Add64(r2, 0, carry)
+		borrow -= carry
+	}
+	return q, u128{r1, r0}
 }
 
 // mulSigned128 and divSigned128 are mul and div in two's complement: a product is rounded towards
