@@ -114,7 +114,7 @@ func newChain(keys *keyring, clock func() time.Time, cfg Config) (*chain, error)
 	}
 	c.layout = newLayout(keys, cfg.RuntimeCode)
 	c.crowd = &crowd{
-		keys: keys, slotMS: c.slotMS, spec: cfg.Spec, faults: cfg.CommitFaults, epochFaults: cfg.EpochFaults, quiet: cfg.Quiet,
+		keys: keys, slotMS: c.slotMS, spec: cfg.Spec, faults: cfg.CommitFaults, epochFaults: cfg.EpochFaults, emissionFault: cfg.EmissionFault, quiet: cfg.Quiet,
 		beacon: newBeacon(keys, (now-back)*c.slotMS, c.slotMS),
 	}
 	c.genesis(now-back, uint16(cfg.Tempo))
