@@ -251,6 +251,16 @@ func (n *Node) Subnet(ctx context.Context, netuid uint16, o StateOptions) (*Subn
 	return l.oneSubnet(netuid, o)
 }
 
+// Chain reads how much TAO there is, and holds the block to the rules of emission. Errors are those of
+// Metagraph.
+func (n *Node) Chain(ctx context.Context, o StateOptions) (*ChainStatus, error) {
+	l, err := n.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.chain(o)
+}
+
 // Account reads an address: its balance, what it has staked and to whom, and its neurons on all
 // subnets. An address that the chain has nothing of is no error: that is proven too. Errors are those
 // of Metagraph.
