@@ -439,7 +439,7 @@ func (l *look) withBoth(a, b uint32, f func(before, after subtensor.State) error
 		if asked += missing; asked > 2*maxWithKeys {
 			return before, after, fmt.Errorf("%w: %d keys of #%d and #%d", ErrTooMuch, asked, a, b)
 		}
-		o.note("%d keys", missing)
+		o.note("%d key%s of #%d and #%d", missing, plural(missing), a, b)
 		for i := range states {
 			if len(states[i].missing) == 0 {
 				continue

@@ -298,7 +298,7 @@ func (n *Node) Epoch(ctx context.Context, netuid uint16, number *uint32, o State
 	if err != nil {
 		return nil, at, err
 	}
-	o.note("epoch of #%d: states of #%d and #%d", e, e-1, e)
+	o.note("epoch of #%d of subnet %d", e, netuid)
 	var out *epoch.Evidence
 	before, after, err := l.withBoth(uint32(e-1), uint32(e), func(before, after subtensor.State) error {
 		spec, err := subtensor.Spec(after)
