@@ -119,7 +119,7 @@ func (l *look) table(o StateOptions, src *Source, read func(s subtensor.State, r
 	if err != nil {
 		return at, set, err
 	}
-	*src = Source{Schema: 1, Network: l.n.cfg.Checkpoint.Network, Block: statusOf(at), Rules: set.String(), Assumed: set.Assumed()}
+	*src = Source{Schema: 1, Network: l.n.cfg.Checkpoint.Network, Block: l.statusAt(at), Rules: set.String(), Assumed: set.Assumed()}
 	if p := l.proofs[at.Hash]; p != nil {
 		src.Proof = p.Size()
 	}
@@ -131,27 +131,19 @@ func (l *look) metagraph(netuid uint16, o StateOptions) (*Metagraph, error) {
 	if _, err := subtensor.Index(netuid, 0); err != nil {
 		return nil, err
 	}
+	if o.At != nil && l.recallEpoch(netuid, *o.At) == nil {
+		l.recallEpoch(netuid, *o.At+1) // the block before an epoch is kept with it
+	}
 	var m *subtensor.Metagraph
 	out := &Metagraph{Netuid: netuid, Neurons: []Neuron{}}
 	said := false
 	at, set, err := l.table(o, &out.Source, func(s subtensor.State, r rules.Set) (err error) {
-		var exists bool
-		var size uint16
-		var q subtensor.Batch
-		q.Subnet("NetworksAdded", netuid, &exists)
-		q.Subnet("SubnetworkN", netuid, &size)
-		q.Subnet("MaxAllowedUids", netuid, &out.MaxUIDs)
-		if err := q.Load(s); err != nil {
-			return err
-		}
-		if !exists {
-			return fmt.Errorf("%w: %d", ErrNoSubnet, netuid)
-		}
-		if !said {
-			said = true
-			o.note("reading %d neurons of subnet %d", size, netuid)
-		}
-		m, err = subtensor.ReadMetagraph(s, netuid, r)
+		m, out.MaxUIDs, err = readTable(s, netuid, r, func(size uint16) {
+			if !said {
+				said = true
+				o.note("reading %d neurons of subnet %d", size, netuid)
+			}
+		})
 		return err
 	})
 	if err != nil {

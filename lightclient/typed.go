@@ -294,6 +294,7 @@ func (n *Node) Epoch(ctx context.Context, netuid uint16, number *uint32, o State
 	if e == 0 || e > uint64(l.head.Header.Number) {
 		return nil, at, fmt.Errorf("%w: subnet %d, block #%d of #%d", epoch.ErrNoEpoch, netuid, e, l.head.Header.Number)
 	}
+	l.recallEpoch(netuid, uint32(e))
 	v, err := drand.NewVerifier(n.cfg.Checkpoint.Beacon())
 	if err != nil {
 		return nil, at, err
@@ -316,5 +317,5 @@ func (n *Node) Epoch(ctx context.Context, netuid uint16, number *uint32, o State
 	if err != nil {
 		return nil, at, err
 	}
-	return out, [2]BlockStatus{statusOf(before), statusOf(after)}, nil
+	return out, [2]BlockStatus{l.statusAt(before), l.statusAt(after)}, nil
 }
