@@ -27,15 +27,22 @@ import (
 // The parts together are a bundle that proves both headers, as a SCALE blob, and behind it the nodes of
 // both states, each once, as a storage proof. They are kept whatever the epoch was worth: that it was
 // computed wrong is shown by the same nodes, and rules that are not audited yet may be so some day.
+//
+// What that comes to, in a state of 660,000 keys, for a subnet of 256 neurons of which 64 have dense rows of
+// weights and bonds: 0.82 MB an epoch, half of it for the metagraph (owners, and stakes after the epoch), and
+// 1.03 MB written; 17 and 21 MB a day at a tempo of 360. That is ten times the budget of writes, and so is
+// done for subnets that are named.
 const (
-	epochPart  = 512 << 10 // bytes of a part; the store takes 1 MiB
-	epochParts = 32
+	// epochPart is the size of a part. bbolt writes a page anew for each record that changes beside others
+	// in it: in parts of 512 kB, 3.7 MB are written for one of 0.82.
+	epochPart  = 16 << 10
+	epochParts = 2048
 )
 
 func epochPrefix(netuid uint16) string { return fmt.Sprintf("epochs/%04d/", netuid) }
 
 func epochName(netuid uint16, block uint32, part int) string {
-	return fmt.Sprintf("%s%010d/%02d", epochPrefix(netuid), block, part)
+	return fmt.Sprintf("%s%010d/%04d", epochPrefix(netuid), block, part)
 }
 
 // epochBlock takes a name apart.

@@ -92,8 +92,9 @@ type WatchStatus struct {
 	Lost     int      `json:"lost"`
 	Unproven int      `json:"unproven"` // came to an end, and no bundle could be made of it
 	Epochs   int      `json:"epochs"`   // since the start, with what they are recomputed from
-	Bytes    int      `json:"epoch_bytes"`
-	Error    string   `json:"error,omitempty"`
+	// EpochBytes is what those come to.
+	EpochBytes int    `json:"epoch_bytes"`
+	Error      string `json:"error,omitempty"`
 }
 
 func newWatch(netuids []uint16, every uint32) *watch {
@@ -144,7 +145,7 @@ func (w *watch) end(r *watchResult) (write bool) {
 	w.status.Lost += r.lost
 	w.status.Unproven += r.unproven
 	w.status.Epochs += r.epochs
-	w.status.Bytes += r.epochBytes
+	w.status.EpochBytes += r.epochBytes
 	w.status.Pending = 0
 	for _, q := range w.queues {
 		for _, e := range q.epochs {

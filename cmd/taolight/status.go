@@ -121,6 +121,10 @@ func (a *app) printStatus(w io.Writer, s *control.Status) {
 		}
 		line("watch", "subnet %s: %s revealed, %s lost, %s pending; looked at %s", strings.Join(names, ", "),
 			group(uint64(v.Revealed)), group(uint64(v.Lost)), group(uint64(v.Pending)), block(v.LastLook))
+		line("", "%s of %s since the start", count(v.Epochs, "epoch"), size(uint64(v.EpochBytes)))
+		if v.Error != "" {
+			fmt.Fprint(w, wrap("the last look: "+printable(v.Error), "         "))
+		}
 		if s.Disk != nil {
 			line("", "%s kept of at most %s", size(uint64(s.Disk.ArchiveBytes)), size(uint64(s.Disk.ArchiveLimit)))
 		}

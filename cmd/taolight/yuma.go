@@ -88,7 +88,7 @@ func (a *app) printYuma(w io.Writer, y *control.Yuma) {
 		joined = "   joined for this question"
 	}
 	fmt.Fprintf(w, "%s   epoch of %s   rules of %s\n", a.style.bold(networkName(y.Network, y.Demo)+" "+subnetName(y.Netuid, 0)), block(uint32(y.Block)), y.Rules)
-	fmt.Fprintf(w, "from the states of %s %s and %s%s\n", y.After.Trust, block(y.Before.Number), block(y.After.Number), joined)
+	fmt.Fprintf(w, "from the states of %s and %s (%s)%s\n", block(y.Before.Number), block(y.After.Number), y.After.Trust, joined)
 	if y.Ahead > 0 {
 		fmt.Fprintf(w, "the chain's spec is %d ahead of the newest that was audited\n", y.Ahead)
 	}
