@@ -119,7 +119,7 @@ func (l *look) table(o StateOptions, src *Source, read func(s subtensor.State, r
 	if err != nil {
 		return at, set, err
 	}
-	*src = Source{Schema: 1, Network: l.n.cfg.Checkpoint.Network, Block: statusOf(at), Rules: set.String(), Assumed: set.Assumed()}
+	*src = Source{Schema: 1, Network: l.n.cfg.Checkpoint.Network, Block: l.statusAt(at), Rules: set.String(), Assumed: set.Assumed()}
 	if p := l.proofs[at.Hash]; p != nil {
 		src.Proof = p.Size()
 	}
@@ -131,27 +131,19 @@ func (l *look) metagraph(netuid uint16, o StateOptions) (*Metagraph, error) {
 	if _, err := subtensor.Index(netuid, 0); err != nil {
 		return nil, err
 	}
+	if o.At != nil && l.recallEpoch(netuid, *o.At) == nil {
+		l.recallEpoch(netuid, *o.At+1) // the block before an epoch is kept with it
+	}
 	var m *subtensor.Metagraph
 	out := &Metagraph{Netuid: netuid, Neurons: []Neuron{}}
 	said := false
 	at, set, err := l.table(o, &out.Source, func(s subtensor.State, r rules.Set) (err error) {
-		var exists bool
-		var size uint16
-		var q subtensor.Batch
-		q.Subnet("NetworksAdded", netuid, &exists)
-		q.Subnet("SubnetworkN", netuid, &size)
-		q.Subnet("MaxAllowedUids", netuid, &out.MaxUIDs)
-		if err := q.Load(s); err != nil {
-			return err
-		}
-		if !exists {
-			return fmt.Errorf("%w: %d", ErrNoSubnet, netuid)
-		}
-		if !said {
-			said = true
-			o.note("reading %d neurons of subnet %d", size, netuid)
-		}
-		m, err = subtensor.ReadMetagraph(s, netuid, r)
+		m, out.MaxUIDs, err = readTable(s, netuid, r, func(size uint16) {
+			if !said {
+				said = true
+				o.note("reading %d neurons of subnet %d", size, netuid)
+			}
+		})
 		return err
 	})
 	if err != nil {
@@ -217,6 +209,8 @@ func accountText(a verify.AccountID) string {
 type Subnets struct {
 	Source
 	List []Subnet `json:"subnets"` // by netuid, the root among them
+	// Emission has among its checks those of the subnets in the list.
+	Emission Emission `json:"emission"`
 }
 
 // A Subnet is what a subnet is. Amounts are in rao: of TAO on the root and where it says tao, else of
@@ -230,6 +224,7 @@ type Subnet struct {
 	Schedule    EpochStatus `json:"schedule"`
 	LastStep    uint64      `json:"last_epoch_ran_at"`
 	Emission    uint64      `json:"alpha_out_emission_rao"`   // in each block
+	Check       string      `json:"alpha_check,omitempty"`    // the finding of that; empty if the subnet gets none
 	Pending     *uint64     `json:"pending_emission_rao"`     // for servers and validators at the next epoch; null where the rules keep it elsewhere
 	Owner       string      `json:"owner"`                    // coldkey; empty if there is none
 	Registered  uint64      `json:"registered_at"`            // block
@@ -349,16 +344,33 @@ func (l *look) oneSubnet(netuid uint16, o StateOptions) (*Subnets, error) {
 	return out, nil
 }
 
+func checkOf(e *Emission, netuid uint16) string {
+	for _, c := range e.Checks {
+		if c.Netuid != nil && *c.Netuid == netuid {
+			return c.Finding
+		}
+	}
+	return ""
+}
+
 func (l *look) subnets(netuids []uint16, o StateOptions) (*Subnets, error) {
 	out := &Subnets{List: []Subnet{}}
 	var list []subtensor.Subnet
+	var issued subtensor.Issuance
 	at, set, err := l.table(o, &out.Source, func(s subtensor.State, _ rules.Set) (err error) {
+		var errIssued error
 		list, err = subtensor.ReadSubnets(s, netuids)
-		return err
+		issued, errIssued = subtensor.ReadIssuance(s)
+		return cmp.Or(err, errIssued)
 	})
 	if err != nil {
 		return nil, err
 	}
+	e, err := l.emission(at, set, issued, netuids, list)
+	if err != nil {
+		return nil, err
+	}
+	out.Emission = *e
 	for i, s := range list {
 		if !s.Exists {
 			continue
@@ -366,6 +378,7 @@ func (l *look) subnets(netuids []uint16, o StateOptions) (*Subnets, error) {
 		v := &view{at: at, rules: set, schedule: s.Schedule}
 		v.hyper.Tempo, v.hyper.RevealPeriodEpochs, v.hyper.CommitRevealWeightsEnabled = s.Schedule.Tempo, s.RevealPeriodEpochs, s.CommitRevealWeightsEnabled
 		one := Subnet{
+			Check:  checkOf(e, netuids[i]),
 			Netuid: netuids[i], Symbol: text(s.Symbol), Name: text(s.Name), Neurons: s.N, MaxUIDs: s.MaxN,
 			Schedule: l.schedule(v, netuids[i]), LastStep: s.LastStep, Emission: s.Emission,
 			Owner: accountText(s.Owner), Registered: s.RegisteredAt, First: s.FirstEmission, Subtoken: s.SubtokenEnabled,

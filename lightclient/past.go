@@ -79,19 +79,20 @@ func singular(n int) string {
 // A look is what one operation has proven of the past. The finalized block is fixed at its start, and
 // what it fetches of a state it fetches once. It is for one goroutine.
 type look struct {
-	n      *Node
-	ctx    context.Context
-	head   grandpa.Finalized
-	proofs map[verify.Hash]*trie.Proof
-	keys   int // asked for so far
-	note   func(string)
+	n        *Node
+	ctx      context.Context
+	head     grandpa.Finalized
+	proofs   map[verify.Hash]*trie.Proof
+	recalled map[uint32]FinalBlock // of an epoch that was kept (recallEpoch)
+	keys     int                   // asked for so far
+	note     func(string)
 }
 
 // maxLookBytes bounds the proofs that one look holds; beyond it they are fetched again.
 const maxLookBytes = 32 << 20
 
 func (n *Node) look(ctx context.Context) (*look, error) {
-	l := &look{n: n, ctx: ctx, proofs: make(map[verify.Hash]*trie.Proof), note: func(string) {}}
+	l := &look{n: n, ctx: ctx, proofs: make(map[verify.Hash]*trie.Proof), recalled: make(map[uint32]FinalBlock), note: func(string) {}}
 	err := ErrNotFinal
 	if !n.call(ctx, func() {
 		if c := n.sync.Chain(); c != nil && n.sync.warp.caughtUp {
@@ -168,6 +169,9 @@ func (l *look) block(number uint32) (FinalBlock, error) {
 	}
 	if number > final.Header.Number {
 		return FinalBlock{}, fmt.Errorf("%w: #%d is above the finalized #%d", ErrNotYet, number, final.Header.Number)
+	}
+	if b, ok := l.recalled[number]; ok {
+		return b, nil
 	}
 	at, found := final, false
 	if !l.n.call(l.ctx, func() { at, found = l.n.anchor(final, number) }) {
@@ -333,18 +337,48 @@ func (l *look) extend(at FinalBlock, keys [][]byte) error {
 	if l.keys += len(keys); l.keys > 16*maxWithKeys {
 		return fmt.Errorf("%w: %d keys", ErrTooMuch, l.keys)
 	}
-	for len(keys) > 0 {
+	for tries := 0; len(keys) > 0; {
 		k := min(len(keys), maxReadKeys)
+		began := len(l.proofs) > 0
 		nodes, _, err := l.n.gather(l.ctx, at, l.depth(at), keys[:k])
-		if err != nil {
-			return err
-		}
+		// What came is kept, even if not all of it did.
 		if err := l.add(at, nodes); err != nil {
 			return err
 		}
-		keys = keys[k:]
+		if err == nil {
+			keys = keys[k:]
+			continue
+		}
+		var dropped *droppedError
+		if tries++; tries > maxDrops || !began && len(nodes) == 0 || !errors.As(err, &dropped) && !errors.Is(err, ErrNoPeers) || !l.n.waitPeer(l.ctx) {
+			return err
+		}
+		if keys, err = l.lacking(at, keys); err != nil {
+			return err
+		}
 	}
 	return nil
+}
+
+// maxDrops is how often a read goes on after the last peer was lost in the middle of it.
+const maxDrops = 2
+
+// lacking returns the keys that what is known of a block's state does not decide.
+func (l *look) lacking(at FinalBlock, keys [][]byte) (left [][]byte, err error) {
+	p, err := l.proof(at)
+	if err != nil {
+		return nil, err
+	}
+	answers, err := p.GetAll(keys)
+	if err != nil {
+		return nil, err
+	}
+	for i, a := range answers {
+		if a.Outcome == trie.Incomplete {
+			left = append(left, keys[i])
+		}
+	}
+	return left, nil
 }
 
 // add joins nodes to what is known of a block's state.
@@ -449,7 +483,7 @@ func (l *look) withBoth(a, b uint32, f func(before, after subtensor.State) error
 		if asked += missing; asked > 2*maxWithKeys {
 			return before, after, fmt.Errorf("%w: %d keys of #%d and #%d", ErrTooMuch, asked, a, b)
 		}
-		o.note("%d keys", missing)
+		o.note("%d key%s of #%d and #%d", missing, plural(missing), a, b)
 		for i := range states {
 			if len(states[i].missing) == 0 {
 				continue

@@ -12,7 +12,6 @@ import (
 	"github.com/taolight/taolight/verify/fact"
 	"github.com/taolight/taolight/verify/grandpa"
 	"github.com/taolight/taolight/verify/subtensor"
-	"github.com/taolight/taolight/verify/trie"
 )
 
 // maxProveRounds bounds how often a draft is asked what it lacks.
@@ -47,6 +46,20 @@ func (n *Node) Prove(ctx context.Context, claims []bundle.Claim, o ProveOptions)
 	l, err := n.look(ctx)
 	if err != nil {
 		return nil, err
+	}
+	return l.prove(claims, o)
+}
+
+// ProveEpoch makes the bundle that says that an epoch was computed right: from what was kept of it if the node
+// watched the subnet (Config.Watch), else from the states of peers. Errors are those of Prove.
+func (n *Node) ProveEpoch(ctx context.Context, netuid uint16, number uint32, o ProveOptions) (*bundle.Bundle, error) {
+	l, err := n.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	claims := []bundle.Claim{bundle.EpochClaim{Netuid: netuid, Block: number}}
+	if kept := l.recallEpoch(netuid, number); kept != nil {
+		return l.recut(kept, claims, o)
 	}
 	return l.prove(claims, o)
 }
@@ -188,27 +201,16 @@ func (l *look) supply(d *bundle.Draft, w bundle.Want) error {
 	if len(w.Keys) == 0 {
 		return nil
 	}
+	missing, err := l.lacking(at, w.Keys)
+	if err != nil {
+		return err
+	}
+	if err := l.extend(at, missing); err != nil {
+		return err
+	}
 	p, err := l.proof(at)
 	if err != nil {
 		return err
-	}
-	answers, err := p.GetAll(w.Keys)
-	if err != nil {
-		return err
-	}
-	var missing [][]byte
-	for i, a := range answers {
-		if a.Outcome == trie.Incomplete {
-			missing = append(missing, w.Keys[i])
-		}
-	}
-	if len(missing) > 0 {
-		if err := l.extend(at, missing); err != nil {
-			return err
-		}
-		if p, err = l.proof(at); err != nil {
-			return err
-		}
 	}
 	nodes, err := p.Minimal(w.Keys...)
 	if err != nil {

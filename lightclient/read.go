@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -192,7 +193,7 @@ func (n *Node) readBatch(ctx context.Context, at FinalBlock, depth uint32, b bat
 		body := (&wire.ReadRequest{Block: at.Hash, Keys: missing}).Append(nil)
 		answer, rerr := n.request(ctx, c.id, LightRequest, body, requestTimeout)
 		if rerr != nil {
-			err = fmt.Errorf("%w: %s: %w", ErrIncomplete, shortID(c.id), rerr)
+			err = fmt.Errorf("%w: %s: %w", ErrIncomplete, shortID(c.id), &droppedError{rerr})
 			if ctx.Err() != nil {
 				return nodes, peers, err
 			}
@@ -226,6 +227,39 @@ func (n *Node) readBatch(ctx context.Context, at FinalBlock, depth uint32, b bat
 		err = lost
 	}
 	return nodes, peers, err
+}
+
+// A droppedError is a request that a peer did not answer: it may be gone.
+type droppedError struct{ err error }
+
+func (e *droppedError) Error() string { return e.err.Error() }
+func (e *droppedError) Unwrap() error { return e.err }
+
+// How long a read waits for a peer when it has lost the last, and how often it looks.
+const (
+	peerWait = refusedBackoff*3/2 + 10*time.Second // until one that left is dialled again, and shakes hands
+	peerPoll = 100 * time.Millisecond
+)
+
+// waitPeer waits until a peer is open; false if none is in time.
+func (n *Node) waitPeer(ctx context.Context) bool {
+	deadline := time.After(peerWait)
+	tick := time.NewTicker(peerPoll)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+			if c, _ := n.reader(nil, 0); c != nil {
+				return true
+			}
+		case <-deadline:
+			return false
+		case <-ctx.Done():
+			return false
+		case <-n.done:
+			return false
+		}
+	}
 }
 
 // lacking reports whether the peer gave no proof at this depth or above. What it does not have now it

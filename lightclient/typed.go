@@ -251,6 +251,16 @@ func (n *Node) Subnet(ctx context.Context, netuid uint16, o StateOptions) (*Subn
 	return l.oneSubnet(netuid, o)
 }
 
+// Chain reads how much TAO there is, and holds the block to the rules of emission. Errors are those of
+// Metagraph.
+func (n *Node) Chain(ctx context.Context, o StateOptions) (*ChainStatus, error) {
+	l, err := n.look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return l.chain(o)
+}
+
 // Account reads an address: its balance, what it has staked and to whom, and its neurons on all
 // subnets. An address that the chain has nothing of is no error: that is proven too. Errors are those
 // of Metagraph.
@@ -284,11 +294,12 @@ func (n *Node) Epoch(ctx context.Context, netuid uint16, number *uint32, o State
 	if e == 0 || e > uint64(l.head.Header.Number) {
 		return nil, at, fmt.Errorf("%w: subnet %d, block #%d of #%d", epoch.ErrNoEpoch, netuid, e, l.head.Header.Number)
 	}
+	l.recallEpoch(netuid, uint32(e))
 	v, err := drand.NewVerifier(n.cfg.Checkpoint.Beacon())
 	if err != nil {
 		return nil, at, err
 	}
-	o.note("epoch of #%d: states of #%d and #%d", e, e-1, e)
+	o.note("epoch of #%d of subnet %d", e, netuid)
 	var out *epoch.Evidence
 	before, after, err := l.withBoth(uint32(e-1), uint32(e), func(before, after subtensor.State) error {
 		spec, err := subtensor.Spec(after)
@@ -306,5 +317,5 @@ func (n *Node) Epoch(ctx context.Context, netuid uint16, number *uint32, o State
 	if err != nil {
 		return nil, at, err
 	}
-	return out, [2]BlockStatus{statusOf(before), statusOf(after)}, nil
+	return out, [2]BlockStatus{l.statusAt(before), l.statusAt(after)}, nil
 }

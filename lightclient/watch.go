@@ -46,6 +46,7 @@ type watch struct {
 	busy    bool
 	dirty   uint32 // finalized number at which the first unwritten evidence came; 0: none
 	queues  map[watchKey]*watchedQueue
+	epochs  map[uint16]*watchedEpochs
 	status  WatchStatus
 }
 
@@ -90,14 +91,17 @@ type WatchStatus struct {
 	Revealed int      `json:"revealed"` // since the start, with their proofs
 	Lost     int      `json:"lost"`
 	Unproven int      `json:"unproven"` // came to an end, and no bundle could be made of it
-	Error    string   `json:"error,omitempty"`
+	Epochs   int      `json:"epochs"`   // since the start, with what they are recomputed from
+	// EpochBytes is what those come to.
+	EpochBytes int    `json:"epoch_bytes"`
+	Error      string `json:"error,omitempty"`
 }
 
 func newWatch(netuids []uint16, every uint32) *watch {
 	if every == 0 {
 		every = watchEvery
 	}
-	w := &watch{every: every, queues: make(map[watchKey]*watchedQueue)}
+	w := &watch{every: every, queues: make(map[watchKey]*watchedQueue), epochs: make(map[uint16]*watchedEpochs)}
 	for _, n := range netuids {
 		if !slices.Contains(w.netuids, n) {
 			w.netuids = append(w.netuids, n)
@@ -124,6 +128,7 @@ type watchResult struct {
 	err   error
 
 	revealed, lost, unproven int
+	epochs, epochBytes       int
 }
 
 // end takes the result of a look, and reports whether what was put in the store is to be written now.
@@ -139,6 +144,8 @@ func (w *watch) end(r *watchResult) (write bool) {
 	w.status.Revealed += r.revealed
 	w.status.Lost += r.lost
 	w.status.Unproven += r.unproven
+	w.status.Epochs += r.epochs
+	w.status.EpochBytes += r.epochBytes
 	w.status.Pending = 0
 	for _, q := range w.queues {
 		for _, e := range q.epochs {
@@ -160,6 +167,9 @@ func (w *watch) end(r *watchResult) (write bool) {
 func (l *look) watchLook(w *watch) *watchResult {
 	r := &watchResult{head: l.head.Header.Number}
 	for _, netuid := range w.netuids {
+		if err := l.watchEpochs(w, netuid, r); err != nil && r.err == nil {
+			r.err = fmt.Errorf("subnet %d: %w", netuid, err)
+		}
 		mechanisms := uint8(1)
 		for mecid := uint8(0); mecid < mechanisms; mecid++ {
 			m, err := l.watchOne(w, netuid, mecid, r)

@@ -255,5 +255,21 @@ func (a *app) writeOut(name string, b []byte) error {
 		_, err := a.stdout.Write(b)
 		return err
 	}
-	return writeFile(name, b, 0o644)
+	if err := writeFile(name, b, 0o644); err != nil {
+		return fmt.Errorf("cannot write %s: %w", name, reason(err))
+	}
+	return nil
+}
+
+// reason is an error of a file without the name that the file has while it is written.
+func reason(err error) error {
+	var path *os.PathError
+	var link *os.LinkError
+	switch {
+	case errors.As(err, &path):
+		return path.Err
+	case errors.As(err, &link):
+		return link.Err
+	}
+	return err
 }

@@ -27,6 +27,7 @@ type demoFlags struct {
 	spec                    uint32
 	commitFaults            []string
 	epochFaults             []string
+	emissionFault           string
 }
 
 // register adds the flags. --chain-spec has no prefix, as no other network has a use for it.
@@ -43,13 +44,14 @@ func (d *demoFlags) register(cmd *cobra.Command, prefix string) {
 	f.IntVar(&d.tempo, prefix+"tempo", demonet.DefaultTempo, "blocks of an epoch: how often validators commit to weights")
 	f.StringArrayVar(&d.commitFaults, prefix+"commit-fault", nil, "KIND, what is wrong with the commits of one validator of each subnet, one KIND\nan epoch, or all (taolight demo --help lists the kinds)")
 	f.StringArrayVar(&d.epochFaults, prefix+"epoch-fault", nil, "ARRAY in which the chain gets a cell wrong, one an epoch in turn, or all")
+	f.StringVar(&d.emissionFault, prefix+"emission-fault", "none", "RULE of the emission that the chain breaks in every block\n(taolight demo --help lists them)")
 	f.Uint32Var(&d.spec, prefix+"spec-version", 0, "spec_version that the runtime says it has (default the newest known)")
 	f.BoolVar(&d.archive, prefix+"archive", false, "let the last peer keep every state, not only those of 256 blocks")
 }
 
 // given reports whether any of the flags stands on the command line.
 func (d *demoFlags) given(cmd *cobra.Command, prefix string) bool {
-	for _, name := range []string{"spec-out", "peers", "authorities", "block-time", "history", "set-change-every", "fault", "archive", "tempo", "commit-fault", "epoch-fault", "spec-version"} {
+	for _, name := range []string{"spec-out", "peers", "authorities", "block-time", "history", "set-change-every", "fault", "archive", "tempo", "commit-fault", "epoch-fault", "emission-fault", "spec-version"} {
 		if cmd.Flags().Changed(prefix + name) {
 			return true
 		}
@@ -111,6 +113,10 @@ func (d *demoFlags) config() (demonet.Config, error) {
 			return cfg, usage("--epoch-fault: %w", err).WithHint("taolight demo --help lists the arrays")
 		}
 		cfg.EpochFaults = append(cfg.EpochFaults, f)
+	}
+	var err error
+	if cfg.EmissionFault, err = demonet.ParseEmissionFault(d.emissionFault); err != nil {
+		return cfg, usage("--emission-fault: %w", err).WithHint("taolight demo --help lists the rules")
 	}
 	if d.chainSpec != "" {
 		b, err := readBounded(d.chainSpec, maxChainSpec)
@@ -223,6 +229,10 @@ func (a *app) demoCommand() *cobra.Command {
 	for _, f := range demonet.EpochFaults() {
 		fmt.Fprintf(&epochs, "\n  %-24s %s", f, f.What())
 	}
+	var emission strings.Builder
+	for _, f := range demonet.EmissionFaults() {
+		fmt.Fprintf(&emission, "\n  %-24s %s", f, f.What())
+	}
 	cmd := &cobra.Command{
 		Use:     "demo",
 		GroupID: "node",
@@ -244,7 +254,10 @@ What can be wrong with a validator's weight commitment, or odd and still good
 ` + commits.String() + `
 
 What the chain can get wrong in an epoch (--epoch-fault ARRAY, or all):
-` + epochs.String(),
+` + epochs.String() + `
+
+What rule of the emission the chain can break (--emission-fault RULE):
+` + emission.String(),
 		Example: `  taolight demo --spec-out demo.json
   taolight run --network ./demo.json      in another terminal
   taolight demo --spec-out demo.json --fault 1:lie-read --fault 2:silent

@@ -12,15 +12,14 @@ import (
 )
 
 // metagraphSVG draws the incentive and the dividends of a subnet by uid: one bar each, incentive up
-// and dividends down, in scales of their own. It is whole by itself: no script, no font, nothing
-// fetched.
+// and dividends down, in scales of their own.
 func metagraphSVG(m *control.Metagraph) []byte {
 	const left, top, half, bottom = 46, 44, 120, 40
 	list := slices.Clone(m.Neurons)
 	slices.SortFunc(list, func(a, b lightclient.Neuron) int { return cmp.Compare(a.UID, b.UID) })
-	step := 6
+	step, every := 6, 8 // bars, and labels
 	if len(list) <= 64 {
-		step = 14
+		step, every = 14, 4
 	}
 	width := left + max(step*len(list), 420) + 16
 	height := top + 2*half + bottom
@@ -37,31 +36,44 @@ func metagraphSVG(m *control.Metagraph) []byte {
 	dividends := func(n lightclient.Neuron) uint16 { return n.Dividends }
 	up, down := most(incentive), most(dividends)
 
-	var b bytes.Buffer
-	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" font-family="sans-serif" font-size="11">`+"\n", width, height, width, height)
 	title := fmt.Sprintf("%s subnet %d at block %d (%s)", networkName(m.Network, m.Demo), m.Netuid, m.Block.Number, m.Block.Trust)
-	fmt.Fprintf(&b, "<title>%s</title>\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n", escape(title))
-	fmt.Fprintf(&b, `<text x="%d" y="18" font-size="13">%s</text>`+"\n", left, escape(title))
-	fmt.Fprintf(&b, `<text x="%d" y="34" fill="#1f6f43">incentive, up to %s</text><text x="%d" y="34" fill="#8a4b08">dividends, down to %s</text>`+"\n",
+	b := newPicture(width, height, title)
+	fmt.Fprintf(b, `<text x="%d" y="34" class="a">incentive, up to %s</text><text x="%d" y="34" class="b">dividends, down to %s</text>`+"\n",
 		left, fraction(up, 4), left+180, fraction(down, 4))
 	for i, n := range list {
 		x := left + i*step
 		name := fmt.Sprintf("uid %d %s incentive %s dividends %s", n.UID, n.Hotkey, fraction(n.Incentive, 6), fraction(n.Dividends, 6))
-		fmt.Fprintf(&b, "<g><title>%s</title>", escape(name))
+		fmt.Fprintf(b, "<g><title>%s</title>", escape(name))
 		if h := int(n.Incentive) * half / int(up); h > 0 {
-			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="#2a9d5c"/>`, x, zero-h, step-1, h)
+			fmt.Fprintf(b, `<rect x="%d" y="%d" width="%d" height="%d" class="a"/>`, x, zero-h, step-1, h)
 		}
 		if h := int(n.Dividends) * half / int(down); h > 0 {
-			fmt.Fprintf(&b, `<rect x="%d" y="%d" width="%d" height="%d" fill="#d98324"/>`, x, zero, step-1, h)
+			fmt.Fprintf(b, `<rect x="%d" y="%d" width="%d" height="%d" class="b"/>`, x, zero, step-1, h)
 		}
 		b.WriteString("</g>\n")
-		if i%16 == 0 {
-			fmt.Fprintf(&b, `<text x="%d" y="%d" fill="#555">%d</text>`+"\n", x, zero+half+16, n.UID)
+		if i%(every) == 0 {
+			fmt.Fprintf(b, `<text x="%d" y="%d" class="l">%d</text>`+"\n", x, zero+half+16, n.UID)
 		}
 	}
-	fmt.Fprintf(&b, `<line x1="%d" y1="%d" x2="%d" y2="%d" stroke="#333"/>`+"\n", left-4, zero, width-12, zero)
-	fmt.Fprintf(&b, `<text x="%d" y="%d" fill="#555">uid</text>`+"\n</svg>\n", 16, zero+half+16)
+	fmt.Fprintf(b, `<line x1="%d" y1="%d" x2="%d" y2="%d" class="r"/>`+"\n", left-4, zero, width-12, zero)
+	fmt.Fprintf(b, `<text x="%d" y="%d" class="l">uid</text>`+"\n</svg>\n", 16, zero+half+16)
 	return b.Bytes()
+}
+
+// newPicture begins a picture: what it is, in the title and above all, and the colours of its classes on
+// a light and on a dark screen. It is whole by itself: no script, no font, nothing fetched.
+//
+// The classes are: a and b, the two colours of what is shown, s, the first of them for lines; l, labels; r, rules; x, what is wrong.
+func newPicture(width, height int, title string) *bytes.Buffer {
+	b := new(bytes.Buffer)
+	fmt.Fprintf(b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" font-family="sans-serif" font-size="11">`+"\n", width, height, width, height)
+	fmt.Fprintf(b, "<title>%s</title>\n", escape(title))
+	b.WriteString(`<style>rect.p{fill:#fff}text{fill:#222}.a{fill:#16794a}.s{stroke:#16794a}.b{fill:#b05c0a}.l{fill:#555}.r{stroke:#999;fill:none}.x{stroke:#d00;stroke-width:2;fill:none}.h{fill:transparent}
+@media(prefers-color-scheme:dark){rect.p{fill:#16181c}text{fill:#eee}.a{fill:#4cc98a}.s{stroke:#4cc98a}.b{fill:#f0a04a}.l{fill:#aaa}.r{stroke:#666}.x{stroke:#f66}}</style>
+<rect class="p" width="100%" height="100%"/>
+`)
+	fmt.Fprintf(b, `<text x="12" y="18" font-size="13">%s</text>`+"\n", escape(title))
+	return b
 }
 
 // escape makes a text fit for XML, where control characters have no place at all.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -24,7 +25,10 @@ epochs later commitments are revealed, the next block with an epoch if nothing d
 and the alpha that each block emits. With a NETUID shows its owner, what a registration
 costs, and its hyperparameters; where the chain has set none, the default that holds.
 
-Ends with 7 where the chain runs rules that were not audited, unless --assume-rules says
+What the block issued is held to the rules of emission: TAO by TotalIssuance, and the
+alpha of each subnet by its own. A rule that was broken is named.
+
+Ends with 3 where a rule of emission was broken, with 7 where the chain runs rules that were not audited, unless --assume-rules says
 which to take, and where no peer has that block's state any more.`,
 		Example: `  taolight subnets
   taolight subnets 18`,
@@ -53,7 +57,7 @@ which to take, and where no peer has that block's state any more.`,
 				}
 				switch {
 				case a.json:
-					return printJSON(a.stdout, s)
+					err = printJSON(a.stdout, s)
 				case q.Netuid == nil:
 					a.printSubnets(a.stdout, s)
 				case len(s.List) == 1:
@@ -61,7 +65,10 @@ which to take, and where no peer has that block's state any more.`,
 				default:
 					return fmt.Errorf("%w: %d subnets for one", control.ErrProtocol, len(s.List))
 				}
-				return nil
+				if err != nil {
+					return err
+				}
+				return checked(&s.Emission)
 			})
 		}),
 	})
@@ -80,7 +87,7 @@ func crop(s string, n int) string {
 
 func (a *app) printSubnets(w io.Writer, s *control.Subnets) {
 	a.from(w, networkName(s.Network, s.Demo), s.Source, s.Joined)
-	rows := [][]string{{"NETUID", "NAME", "TOKEN", "NEURONS", "TEMPO", "REVEAL", "NEXT EPOCH", "ALPHA/BLOCK", "BURN τ"}}
+	rows := [][]string{{"NETUID", "NAME", "TOKEN", "NEURONS", "TEMPO", "REVEAL", "NEXT EPOCH", "ALPHA/BLOCK", "CHECK", "BURN τ"}}
 	for _, x := range s.List {
 		reveal, next := "open", "–"
 		switch {
@@ -93,9 +100,11 @@ func (a *app) printSubnets(w io.Writer, s *control.Subnets) {
 			next = block(*x.Schedule.NextEpoch)
 		}
 		rows = append(rows, []string{strconv.Itoa(int(x.Netuid)), crop(x.Name, 16), crop(x.Symbol, 6), fmt.Sprintf("%d/%d", x.Neurons, x.MaxUIDs),
-			strconv.Itoa(int(x.Schedule.Tempo)), reveal, next, tao(x.Emission, 4), tao(x.Burn, 3)})
+			strconv.Itoa(int(x.Schedule.Tempo)), reveal, next, tao(x.Emission, 4), cmp.Or(x.Check, "–"), tao(x.Burn, 3)})
 	}
-	a.printRows(w, rows, func(i int) bool { return i == 1 || i == 2 })
+	a.printRows(w, rows, func(i int) bool { return i == 1 || i == 2 || i == 8 })
+	fmt.Fprintln(w)
+	a.printEmission(w, &s.Source, &s.Emission)
 }
 
 func (a *app) printSubnet(w io.Writer, s *control.Subnets, x *lightclient.Subnet) {
@@ -144,6 +153,8 @@ func (a *app) printSubnet(w io.Writer, s *control.Subnets, x *lightclient.Subnet
 		epoch += ", the next is at " + block(*n) + in(x.Schedule.ETA)
 	}
 	line("epoch", "%s", epoch)
+	fmt.Fprintln(w)
+	a.printEmission(w, &s.Source, &s.Emission)
 	if x.Settings == nil {
 		return
 	}

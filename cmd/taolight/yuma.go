@@ -16,6 +16,7 @@ func (a *app) yumaCommand() *cobra.Command {
 	var q control.YumaQuestion
 	var at uint32
 	var uid uint16
+	var svg string
 	cmd := a.reader(&cobra.Command{
 		Use:   "yuma NETUID",
 		Short: "recompute the last epoch from proven state, compare cell by cell",
@@ -27,7 +28,8 @@ confirms. Peers keep the states of 256 blocks: an older epoch takes an archive p
 Ends with 3 when the chain's values differ from the computed ones, with 7 when it
 cannot be decided: pruned states, rules that were not audited, a block that did more.`,
 		Example: `  taolight yuma 18
-  taolight yuma 18 --explain 37`,
+  taolight yuma 18 --explain 37
+  taolight yuma 18 --svg sn18.svg`,
 		Args: oneSubnet,
 		RunE: a.do(func(cmd *cobra.Command, args []string) (err error) {
 			if q.Netuid, err = parseNetuid(args[0]); err != nil {
@@ -42,14 +44,22 @@ cannot be decided: pruned states, rules that were not audited, a block that did 
 			if err := checkAssumed(q.AssumeRules); err != nil {
 				return err
 			}
+			q.Matrices = svg != ""
 			return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error {
-				y, err := who.Yuma(ctx, q)
+				y, err := who.Yuma(a.telling(ctx), q)
 				if err != nil {
 					return err
 				}
-				if a.json {
+				if svg != "" {
+					if err := a.writeOut(svg, yumaSVG(y)); err != nil {
+						return err
+					}
+				}
+				switch {
+				case svg == "-":
+				case a.json:
 					err = printJSON(a.stdout, y)
-				} else {
+				default:
 					a.printYuma(a.stdout, y)
 				}
 				switch {
@@ -67,13 +77,18 @@ cannot be decided: pruned states, rules that were not audited, a block that did 
 	f := cmd.Flags()
 	f.Uint32Var(&at, "epoch", 0, "block of the epoch (default the last that ran)")
 	f.Uint16Var(&uid, "explain", 0, "show each step of the computation for this uid")
+	f.StringVar(&svg, "svg", "", "also draw weights, consensus and bonds into this file; - for stdout alone")
 	assumeFlag(cmd, &q.AssumeRules)
 	return cmd
 }
 
 func (a *app) printYuma(w io.Writer, y *control.Yuma) {
-	fmt.Fprintf(w, "%s   epoch of %s, from the state of %s   rules of %s\n", a.style.bold(networkName(y.Network, y.Demo)+" "+subnetName(y.Netuid, 0)),
-		block(uint32(y.Block)), block(y.Before.Number), y.Rules)
+	joined := ""
+	if y.Joined {
+		joined = "   joined for this question"
+	}
+	fmt.Fprintf(w, "%s   epoch of %s   rules of %s\n", a.style.bold(networkName(y.Network, y.Demo)+" "+subnetName(y.Netuid, 0)), block(uint32(y.Block)), y.Rules)
+	fmt.Fprintf(w, "from the states of %s and %s (%s)%s\n", block(y.Before.Number), block(y.After.Number), y.After.Trust, joined)
 	if y.Ahead > 0 {
 		fmt.Fprintf(w, "the chain's spec is %d ahead of the newest that was audited\n", y.Ahead)
 	}

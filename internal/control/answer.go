@@ -28,6 +28,7 @@ const (
 	methodSubnets   = "subnets"
 	methodAccount   = "account"
 	methodYuma      = "yuma"
+	methodChain     = "chain"
 
 	methodGet     = "get"
 	methodCall    = "call"
@@ -67,6 +68,8 @@ type Answerer interface {
 	// Subnets tells of all subnets or, with a netuid, of one and its settings.
 	Subnets(ctx context.Context, q TableQuestion) (*Subnets, error)
 	Account(ctx context.Context, q TableQuestion) (*Account, error)
+	// Chain tells how much TAO there is, and whether the block kept to the rules of emission.
+	Chain(ctx context.Context, q TableQuestion) (*Chain, error)
 	// Yuma recomputes an epoch and compares it with what the chain stored.
 	Yuma(ctx context.Context, q YumaQuestion) (*Yuma, error)
 }
@@ -196,6 +199,7 @@ type Head struct {
 	Header         string                   `json:"header_scale"`
 	Best           *lightclient.BlockStatus `json:"best"`
 	Health         []lightclient.Warning    `json:"health"`
+	Chain          *Chain                   `json:"chain,omitempty"` // of `head --chain`
 }
 
 // Reading is storage at a finalized block. Keys and proof have the names that `verify --kind proof`

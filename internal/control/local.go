@@ -77,6 +77,8 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 		return answer(ctx, params, l.Subnets)
 	case methodAccount:
 		return answer(ctx, params, l.Account)
+	case methodChain:
+		return answer(ctx, params, l.Chain)
 	case methodGet:
 		return answer(ctx, params, l.Get)
 	case methodCall:

@@ -113,7 +113,7 @@ func (l *Local) prove(ctx context.Context, q ProveQuestion, o lightclient.ProveO
 	case ProveSubnet:
 		claim = bundle.SubnetClaim{Netuid: q.Netuid, At: at}
 	case ProveEpoch:
-		claim = bundle.EpochClaim{Netuid: q.Netuid, Block: at}
+		return l.Node.ProveEpoch(ctx, q.Netuid, at, o)
 	default:
 		return nil, Errorf(Usage, "%w: no bundle is made of %q", ErrParams, q.What[:min(len(q.What), 64)])
 	}

@@ -36,6 +36,9 @@ type Account struct {
 	Joined bool `json:"joined_for_this_question"`
 }
 
+// Chain is what `head --chain --json` adds. Demo and Joined are told with the head.
+type Chain struct{ lightclient.ChainStatus }
+
 func (q TableQuestion) options(ctx context.Context) lightclient.StateOptions {
 	return lightclient.StateOptions{At: q.At, AssumeRules: q.AssumeRules, Progress: func(line string) { report(ctx, line) }}
 }
@@ -77,6 +80,20 @@ func (l *Local) Account(ctx context.Context, q TableQuestion) (*Account, error) 
 		return nil, l.whyNot(ctx, err)
 	}
 	return &Account{*a, l.Demo, l.Joined}, nil
+}
+
+// Chain implements Answerer.
+func (l *Local) Chain(ctx context.Context, q TableQuestion) (*Chain, error) {
+	c, err := l.Node.Chain(ctx, q.options(ctx))
+	if err != nil {
+		return nil, l.whyNot(ctx, err)
+	}
+	return &Chain{*c}, nil
+}
+
+// Chain asks the other process.
+func (c *Client) Chain(ctx context.Context, q TableQuestion) (*Chain, error) {
+	return call[Chain](ctx, c, methodChain, q)
 }
 
 // Metagraph asks the other process.

@@ -3,6 +3,7 @@ package control
 import (
 	"context"
 	"errors"
+	"math"
 
 	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/verify/epoch"
@@ -15,6 +16,7 @@ type YumaQuestion struct {
 	Netuid      uint16  `json:"netuid"`
 	Block       *uint32 `json:"block,omitempty"`   // of the epoch; nil: the last that ran
 	Explain     *uint16 `json:"explain,omitempty"` // a uid whose intermediate values are wanted
+	Matrices    bool    `json:"matrices,omitempty"`
 	AssumeRules uint32  `json:"assume_rules,omitempty"`
 }
 
@@ -39,6 +41,21 @@ type Yuma struct {
 	Excluded []uint16                `json:"excluded_uids"` // registered in the block, after its epoch
 	Reveals  int                     `json:"reveals"`       // timelocked commitments that the block opened first
 	Explain  []YumaStep              `json:"explain,omitempty"`
+	Matrices []YumaMatrices          `json:"matrices,omitempty"` // by mechanism, if they were asked for
+}
+
+// YumaMatrices are what goes into the consensus of a mechanism, and the bonds that come of it, as they
+// were computed. Shares are of 65535, cut.
+type YumaMatrices struct {
+	Weights   []YumaRow `json:"weights"`   // that count, each row's sum being one
+	Consensus []uint16  `json:"consensus"` // by uid
+	Bonds     []YumaRow `json:"bonds"`     // after the epoch
+}
+
+// A YumaRow is what one validator has in others; only those that have anything are listed.
+type YumaRow struct {
+	UID uint16      `json:"uid"`
+	Row [][2]uint16 `json:"row"` // uid and share
 }
 
 // A YumaArray is one storage item that the epoch wrote.
@@ -109,7 +126,41 @@ func (l *Local) Yuma(ctx context.Context, q YumaQuestion) (*Yuma, error) {
 			out.Explain = append(out.Explain, explain(mecid, t, int(*q.Explain))...)
 		}
 	}
+	if q.Matrices {
+		for mecid, t := range v.Traces {
+			out.Matrices = append(out.Matrices, matricesOf(t, v.Mechanisms[mecid]))
+		}
+	}
 	return out, nil
+}
+
+func matricesOf(t *yuma.Trace, o *yuma.Outputs) YumaMatrices {
+	out := YumaMatrices{Weights: []YumaRow{}, Consensus: append([]uint16{}, o.Consensus...), Bonds: []YumaRow{}}
+	if m, ok := t.Matrix("weights"); ok {
+		for uid := range m.Rows() {
+			r := YumaRow{UID: uint16(uid)}
+			for _, c := range m.Row(uid) {
+				if share := uint16(min(max(c.Value, 0), yuma.OneI32F32) * math.MaxUint16 >> 32); share > 0 {
+					r.Row = append(r.Row, [2]uint16{c.UID, share})
+				}
+			}
+			if r.Row != nil {
+				out.Weights = append(out.Weights, r)
+			}
+		}
+	}
+	for uid, row := range o.Bonds {
+		r := YumaRow{UID: uint16(uid)}
+		for _, w := range row {
+			if w.Value > 0 {
+				r.Row = append(r.Row, [2]uint16{w.UID, w.Value})
+			}
+		}
+		if r.Row != nil {
+			out.Bonds = append(out.Bonds, r)
+		}
+	}
+	return out
 }
 
 // explain returns what a trace holds for one uid, in the order of the computation.

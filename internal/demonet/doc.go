@@ -42,7 +42,8 @@
 // Epochs are computed by the slow reference of package yuma, and not by what a light client judges them
 // with, and stored as the real chain stores them, for each mechanism and together; EpochFault is which
 // cell may be wrong in them, Network.Epochs which cells are. Emission is minted, put into the pools in
-// equal parts and accrued by the rules of the chain, from an issuance just before the first halving.
+// equal parts and accrued by the rules of the chain, from an issuance just before the first halving;
+// EmissionFault is which rule of it may be broken.
 // Nothing of it reaches an account: stakes stay as the genesis block has them, but for what CommitFaults
 // do to them, and so do moving prices. There are no registrations for a price, no event of the emission,
 // and no epochs' results at all with Config.Quiet.

@@ -17,6 +17,9 @@ const (
 	firstIssuance = allIssuance/2 - 30*fullEmission
 )
 
+// keyBalancesIssuance is the other count of what is issued.
+var keyBalancesIssuance = verify.StorageKey("Balances", "TotalIssuance")
+
 // Specs at which the place of what waits for an epoch changed.
 const (
 	specRootDivs     = 334 // PendingRootAlphaDivs, PendingAlphaSwapped before
@@ -55,12 +58,23 @@ func (p *pallet) blockEmission(issuance uint64) uint64 {
 // add adds to a number that is 0 where it is not.
 func (p *pallet) add(key []byte, more uint64) { p.put(key, u64(p.number(key, 0)+more)) }
 
-// mint issues what a block issues (block_step.rs).
+// mint issues what a block issues, as far as there is any left (block_step.rs; tao.rs, mint_tao).
 func (p *pallet) mint() uint64 {
-	issued := p.number(value("TotalIssuance"), 0)
+	issued, balances := p.number(value("TotalIssuance"), 0), p.number(keyBalancesIssuance, 0)
 	emission := p.blockEmission(issued)
+	switch p.emissionFault {
+	case WrongMint:
+		balances -= emission // it stays as it is: full
+	case WrongGrowth:
+		emission++
+	default:
+		emission = min(emission, allIssuance-min(allIssuance, balances))
+	}
 	p.put(value("TotalIssuance"), u64(issued+emission))
-	p.add(verify.StorageKey("Balances", "TotalIssuance"), emission)
+	p.put(keyBalancesIssuance, u64(balances+emission))
+	if p.emissionFault == Recycling {
+		p.put(value("TotalIssuance"), u64(issued-emission))
+	}
 	return emission
 }
 
@@ -98,6 +112,9 @@ func (p *pallet) coinbase(networks []uint16, emission uint64) {
 		}
 		p.put(of("SubnetTaoInEmission"), u64(taoIn))
 		p.put(of("SubnetAlphaInEmission"), u64(alphaIn))
+		if p.emissionFault == WrongAlpha {
+			alpha++
+		}
 		p.put(of("SubnetAlphaOutEmission"), u64(alpha))
 		p.put(of("SubnetTAO"), u64(tao+taoIn))
 		p.put(of("SubnetAlphaIn"), u64(in+alphaIn))
@@ -158,6 +175,15 @@ func (p *pallet) take(netuid uint16) (rao uint64) {
 // mintable writes into the genesis state what emission begins with.
 func (p *pallet) mintable() {
 	p.put(value("TotalIssuance"), u64(firstIssuance))
+	p.put(keyBalancesIssuance, u64(firstIssuance)) // most of it is in the subnets, whose accounts are not here
+	switch p.emissionFault {
+	case WrongMint:
+		p.put(keyBalancesIssuance, u64(allIssuance))
+	case WrongIssuance:
+		p.put(value("TotalIssuance"), u64(allIssuance+1))
+	case WrongBalances:
+		p.put(keyBalancesIssuance, u64(allIssuance+1))
+	}
 	p.put(value("BlockEmission"), u64(fullEmission))
 	p.put(value("SubnetOwnerCut"), u16(ownerCut))
 }

@@ -140,6 +140,27 @@ func TestEpochFaultNames(t *testing.T) {
 	}
 }
 
+func TestEmissionFaultNames(t *testing.T) {
+	for _, f := range append(EmissionFaults(), NoEmissionFault) {
+		if got, err := ParseEmissionFault(f.String()); err != nil || got != f || f.What() == "" || (f.Check() == "") != (f == NoEmissionFault) {
+			t.Errorf("%v is parsed as %v, %v", f, got, err)
+		}
+	}
+	for _, name := range []string{"", "emission fault 3"} {
+		if _, err := ParseEmissionFault(name); err == nil {
+			t.Errorf("%q is taken for a fault", name)
+		}
+	}
+	for name, cfg := range map[string]Config{
+		"unknown": {EmissionFault: 99},
+		"quiet":   {EmissionFault: WrongGrowth, Quiet: true},
+	} {
+		if _, err := cfg.withDefaults(); err == nil {
+			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
 // TestEmission: what blocks issue, over the first halving, and what it makes of the pools.
 func TestEmission(t *testing.T) {
 	c := quiet(t, Config{Spec: 425, History: 50, Tempo: 40})

@@ -85,6 +85,8 @@ type Config struct {
 	// EpochFaults are what is wrong with the epochs of each subnet but the root, one after the other.
 	// Nil: nothing. Not with Quiet.
 	EpochFaults []EpochFault
+	// EmissionFault is what is wrong with the emission of each block. Not with Quiet.
+	EmissionFault EmissionFault
 	// Faults are what is wrong with which peers at the start.
 	Faults []Fault
 	// Clock tells the time. Nil: time.Now.
@@ -173,6 +175,12 @@ func (cfg Config) withDefaults() (Config, error) {
 		if f < NoEpochFault || int(f) >= len(epochFaults) {
 			return cfg, fmt.Errorf("demo network: there is no %v", f)
 		}
+	}
+	if f := cfg.EmissionFault; f < NoEmissionFault || int(f) >= len(emissionFaults) {
+		return cfg, fmt.Errorf("demo network: there is no %v", f)
+	}
+	if cfg.Quiet && cfg.EmissionFault != NoEmissionFault {
+		return cfg, errors.New("demo network: a quiet one emits nothing that could be wrong")
 	}
 	if cfg.Quiet && len(cfg.EpochFaults) > 0 {
 		return cfg, errors.New("demo network: a quiet one computes no epochs that could be wrong")

@@ -32,7 +32,8 @@ type crowd struct {
 	faults []CommitFault
 	quiet  bool // nobody does anything, and no pulse is stored
 
-	epochFaults []EpochFault
+	epochFaults   []EpochFault
+	emissionFault EmissionFault
 }
 
 // A deed is an extrinsic that was executed, with its events; nil err is success.

@@ -45,9 +45,10 @@ type pallet struct {
 	events [][]byte // events of the extrinsic that is being executed
 	notes  []note
 
-	faults  []EpochFault // of one epoch after the other
-	secret  func(purpose string, index uint64) [32]byte
-	records []EpochRecord
+	faults        []EpochFault // of one epoch after the other
+	emissionFault EmissionFault
+	secret        func(purpose string, index uint64) [32]byte
+	records       []EpochRecord
 
 	openers map[uint64]*tlock.Opener // by round, of this block
 }

@@ -70,7 +70,8 @@ func newImitation(keys *keyring, cfg Config, now, slotMS uint64) *imitation {
 		keys: keys, layout: newLayout(), tempo: uint16(cfg.Tempo),
 		change: cfg.schedule(),
 		crowd: &crowd{
-			keys: keys, slotMS: slotMS, spec: cfg.Spec, faults: cfg.CommitFaults, epochFaults: cfg.EpochFaults, quiet: cfg.Quiet,
+			keys: keys, slotMS: slotMS, spec: cfg.Spec, faults: cfg.CommitFaults, epochFaults: cfg.EpochFaults,
+			emissionFault: cfg.EmissionFault, quiet: cfg.Quiet,
 			beacon: newBeacon(keys, now, slotMS),
 		},
 	}

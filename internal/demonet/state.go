@@ -88,10 +88,8 @@ func (l *layout) genesis(now uint64, keys *keyring, c *crowd, spec uint32, tempo
 	put(l.now, u64(now))
 	put(key("Grandpa", "State"), []byte{0})
 
-	issuance := uint64(0)
 	for i := range 4 {
 		who, free := keys.account("account", i), uint64(i+1)*1_000_000_000_000
-		issuance += free
 		// AccountInfo: nonce, consumers, providers, sufficients u32; free, reserved, frozen u64 and
 		// flags u128 (balances of this chain are u64).
 		info := append(append(u32(0), u32(0)...), append(u32(1), u32(0)...)...)
@@ -99,12 +97,10 @@ func (l *layout) genesis(now uint64, keys *keyring, c *crowd, spec uint32, tempo
 		info = append(append(info, u64(0)...), u64(1<<63)...)
 		put(verify.AppendBlake2b128Concat(key("System", "Account"), who[:]), info)
 	}
-	// The rest of what was issued is in the subnets, whose accounts are not here.
-	put(key("Balances", "TotalIssuance"), u64(max(issuance, firstIssuance)))
 	sudo := keys.account("account", 0)
 	put(key("Sudo", "Key"), sudo[:])
 
-	p := &pallet{spec: spec, t: t}
+	p := &pallet{spec: spec, t: t, emissionFault: c.emissionFault}
 	c.beacon.found(p, now)
 	p.put(value("TotalNetworks"), u16(uint16(len(subnets))))
 	p.put(value("StakeThreshold"), u64(stakeThreshold))
@@ -180,7 +176,7 @@ func (c *crowd) execute(parent *block, number uint32, now uint64, extrinsics [][
 	x := &execution{now: now, waiting: parent.waiting}
 	p := &pallet{
 		spec: c.spec, block: uint64(number), quiet: c.quiet, t: parent.state, openers: make(map[uint64]*tlock.Opener),
-		faults: c.epochFaults, secret: c.keys.secret,
+		faults: c.epochFaults, emissionFault: c.emissionFault, secret: c.keys.secret,
 	}
 	p.initialize()
 	deeds := []deed{{extrinsic: timestampSet(now)}}

@@ -166,12 +166,7 @@ func (q *Batch) SubnetInfo(netuid uint16, to *Subnet) {
 		{"RevealPeriodEpochs", &to.RevealPeriodEpochs},
 		{"CommitRevealWeightsEnabled", &to.CommitRevealWeightsEnabled},
 		{"NetworkRegisteredAt", &to.RegisteredAt},
-		{"FirstEmissionBlockNumber", func(present bool, r *scale.Reader) {
-			if present {
-				v := r.U64()
-				to.FirstEmission = &v
-			}
-		}},
+		{"FirstEmissionBlockNumber", firstEmission(to)},
 		{"SubtokenEnabled", &to.SubtokenEnabled},
 		{"NetworkRegistrationAllowed", &to.RegistrationAllowed},
 		{"NetworkPowRegistrationAllowed", &to.PowRegistrationAllowed},
@@ -199,6 +194,16 @@ func (q *Batch) SubnetInfo(netuid uint16, to *Subnet) {
 		}},
 	} {
 		q.Subnet(r.item, netuid, r.into)
+	}
+}
+
+// firstEmission reads FirstEmissionBlockNumber, which not every subnet has.
+func firstEmission(to *Subnet) func(bool, *scale.Reader) {
+	return func(present bool, r *scale.Reader) {
+		if present {
+			v := r.U64()
+			to.FirstEmission = &v
+		}
 	}
 }
 

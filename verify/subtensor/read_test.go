@@ -521,6 +521,8 @@ func FuzzReads(f *testing.F) {
 			func() error { _, _, err := ReadOwnerUID(s, 7); return err }(),
 			func() error { _, _, err := ReadWeights(s, 7, 1); return err }(),
 			func() error { _, err := ReadStake(s, 7, account(1)); return err }(),
+			func() error { _, err := ReadIssuance(s); return err }(),
+			func() error { _, err := ReadEmitting(s, []uint16{7, 8}); return err }(),
 		} {
 			if err != nil && !errors.Is(err, ErrLayout) {
 				t.Fatal(err)
