@@ -40,9 +40,7 @@ func within(step string, err error) error {
 		return nil
 	}
 	if errors.As(err, &e) {
-		if len(e.Path) < 400 {
-			e.Path = step + e.Path
-		}
+		e.Path = prepend(step, e.Path)
 		return e
 	}
 	return &InputError{Path: step, Err: err}
