@@ -412,7 +412,7 @@ func (g *Registry) encodeEnum(b []byte, t *Type, n *node, depth int) ([]byte, er
 	if len(v.Fields) == 1 && v.Fields[0].Name == "" && n.kind == '{' {
 		b, err = g.encode(b, v.Fields[0].Type, value, depth+1)
 	} else {
-		b, err = g.encodeFields(b, v.Fields, value, depth+1)
+		b, err = g.encodeFields(b, v.Fields, value, depth)
 	}
 	if err != nil {
 		return nil, within("."+v.Name, err)

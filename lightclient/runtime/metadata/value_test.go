@@ -359,6 +359,24 @@ func TestHostileTypes(t *testing.T) {
 	}
 }
 
+// TestDeep: what is decoded, be it as deep as that goes, is encoded again.
+func TestDeep(t *testing.T) {
+	b, m := sample(), demo(t, 16)
+	for links, deep := range map[int]bool{maxDepth: false, maxDepth + 1: true} {
+		raw := append(bytes.Repeat([]byte{1}, links), 0)
+		v, err := m.Types.Decode(b.id("Chain"), raw)
+		if deep != errors.Is(err, ErrWork) || deep == (err == nil) {
+			t.Fatalf("%d links: %v", links, err)
+		}
+		if deep {
+			continue
+		}
+		if back, err := m.Types.EncodeJSON(b.id("Chain"), v.AppendJSON(nil)); err != nil || !bytes.Equal(back, raw) {
+			t.Errorf("%d links: %x, %v", links, back, err)
+		}
+	}
+}
+
 // TestReader reads a struct's fields by their names, without a tree and without an allocation.
 func TestReader(t *testing.T) {
 	b, m := sample(), demo(t, 16)
