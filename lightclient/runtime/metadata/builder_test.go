@@ -160,6 +160,8 @@ func sample() *builder {
 	for _, of := range []string{"()", "u8", "u16", "u32", "u64", "u128", "u256", "Perbill", "TaoBalance", "bool"} {
 		b.compact("Compact<"+of+">", of)
 	}
+	b.sequence("Vec<Compact<()>>", "Compact<()>")
+	b.sequence("Vec<Compact<u32>>", "Compact<u32>")
 	b.composite("Lsb0", "bitvec::order::Lsb0")
 	b.composite("Msb0", "bitvec::order::Msb0")
 	b.bits("BitVec<u8,Lsb0>", "u8", "Lsb0")
@@ -175,6 +177,8 @@ func sample() *builder {
 	b.enum("Kind", "demo::Kind", b.variant("Off", 0), b.variant("One", 1, "u16"), b.variant("Two", 3, "u16", "bool"),
 		b.variant("Named", 7, "a:u16/u16", "b:Vec<u8>/Vec<u8>"), b.variant("Last", 255))
 	b.composite("Record", "demo::Record", "netuid:u16", "hotkey:AccountId32", "stake:TaoBalance", "kind:Kind", "memo:Option<u32>")
+	b.sequence("Vec<Kind>", "Kind")
+	b.sequence("Vec<Record>", "Record")
 	b.enum("MultiAddress", "sp_runtime::multiaddress::MultiAddress", b.variant("Id", 0, "AccountId32/AccountId"),
 		b.variant("Index", 1, "Compact<()>/AccountIndex"), b.variant("Raw", 2, "Vec<u8>/Vec<u8>"), b.variant("Address32", 3, "[u8; 32]/[u8; 32]"))
 	b.enum("MultiSignature", "sp_runtime::MultiSignature", b.variant("Ed25519", 0, "[u8; 64]"), b.variant("Sr25519", 1, "[u8; 64]"))

@@ -20,6 +20,8 @@ type ChainInfo struct {
 }
 
 // Info returns the ChainInfo of a runtime, of which the metadata itself has the version and the prefix.
+// Bittensor's runtime is built with 9 and TAO (runtime/build.rs, enable_metadata_hash) for all its
+// networks, the test network's too, although that calls its token testTAO elsewhere.
 func (m *Metadata) Info(decimals uint8, symbol string) (ChainInfo, error) {
 	info := ChainInfo{Decimals: decimals, TokenSymbol: symbol}
 	v, err := m.RuntimeVersion()
@@ -33,44 +35,14 @@ func (m *Metadata) Info(decimals uint8, symbol string) (ChainInfo, error) {
 	}
 	r := m.Types.NewReader(c.Bytes)
 	prefix := r.Uint(c.Type)
-	if err := r.Finish(); err != nil || prefix > 1<<16-1 {
-		return info, fmt.Errorf("%w: System.SS58Prefix %d: %w", ErrMetadata, prefix, err)
+	if prefix > 1<<16-1 {
+		r.fail(c.Type, fmt.Errorf("%w: %d", scale.ErrRange, prefix))
+	}
+	if err := r.Finish(); err != nil {
+		return info, fmt.Errorf("%w: System.SS58Prefix: %w", ErrMetadata, err)
 	}
 	info.SS58Prefix = uint16(prefix)
 	return info, nil
-}
-
-// A RuntimeVersion is what a runtime calls itself (sp_version::RuntimeVersion).
-type RuntimeVersion struct {
-	SpecName           string
-	SpecVersion        uint32
-	TransactionVersion uint32
-}
-
-// RuntimeVersion returns the version of the runtime, which its constant System.Version has.
-func (m *Metadata) RuntimeVersion() (RuntimeVersion, error) {
-	var v RuntimeVersion
-	c, err := m.Constant("System.Version")
-	if err != nil {
-		return v, err
-	}
-	r := m.Types.NewReader(c.Bytes)
-	for _, f := range m.Types.Shape(c.Type).Fields {
-		switch f.Name {
-		case "spec_name":
-			v.SpecName = string(r.Bytes(f.Type))
-		case "spec_version":
-			v.SpecVersion = uint32(min(r.Uint(f.Type), 1<<32-1))
-		case "transaction_version":
-			v.TransactionVersion = uint32(min(r.Uint(f.Type), 1<<32-1))
-		default:
-			r.Skip(f.Type)
-		}
-	}
-	if err := r.Finish(); err != nil {
-		return RuntimeVersion{}, fmt.Errorf("%w: System.Version: %w", ErrMetadata, err)
-	}
-	return v, nil
 }
 
 // Digest returns the metadata hash of RFC-78, which the transaction extension CheckMetadataHash adds to

@@ -40,9 +40,7 @@ func within(step string, err error) error {
 		return nil
 	}
 	if errors.As(err, &e) {
-		if len(e.Path) < 400 {
-			e.Path = step + e.Path
-		}
+		e.Path = prepend(step, e.Path)
 		return e
 	}
 	return &InputError{Path: step, Err: err}
@@ -414,7 +412,7 @@ func (g *Registry) encodeEnum(b []byte, t *Type, n *node, depth int) ([]byte, er
 	if len(v.Fields) == 1 && v.Fields[0].Name == "" && n.kind == '{' {
 		b, err = g.encode(b, v.Fields[0].Type, value, depth+1)
 	} else {
-		b, err = g.encodeFields(b, v.Fields, value, depth+1)
+		b, err = g.encodeFields(b, v.Fields, value, depth)
 	}
 	if err != nil {
 		return nil, within("."+v.Name, err)

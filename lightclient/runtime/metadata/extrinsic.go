@@ -1,7 +1,6 @@
 package metadata
 
 import (
-	"errors"
 	"fmt"
 
 	"github.com/taolight/taolight/verify/scale"
@@ -54,22 +53,24 @@ func (m *Metadata) DecodeExtrinsic(b []byte) (*Extrinsic, error) {
 	version := r.r.Byte()
 	x.Version, x.Form = version&0x3f, Signing(version>>6)
 	if err := r.r.Err(); err != nil {
-		r.fail(NoType, err)
-		r.err.Type = "the length and version"
-		return nil, r.err
+		return nil, r.failIn("the length and version", err)
 	}
 	if err := m.readSigning(r, x); err != nil {
 		return nil, err
 	}
 	x.CallBytes = b[r.Offset():]
 	x.Call = m.readCall(r)
-	if err := r.Finish(); err != nil {
-		if errors.As(err, &r.err) && r.err.Type == "the end" {
-			r.err.Path = "call" + r.err.Path
-		}
+	if r.Finish() != nil {
 		return x, r.err
 	}
 	return x, nil
+}
+
+// failIn records an error in what is no type of the registry.
+func (r *Reader) failIn(what string, err error) error {
+	r.fail(NoType, err)
+	r.err.Type = what
+	return r.err
 }
 
 // readSigning reads what stands between the version and the call.
@@ -79,7 +80,7 @@ func (m *Metadata) readSigning(r *Reader, x *Extrinsic) error {
 		return nil
 	case x.Form == Signed && x.Version == 4:
 		if m.Extrinsic.Address == NoType || m.Extrinsic.Signature == NoType {
-			return fmt.Errorf("%w: the types of address and signature", ErrUnknown)
+			return r.failIn("address and signature", fmt.Errorf("%w: their types", ErrUnknown))
 		}
 		x.Defs = m.Extrinsic.Extensions
 		x.Address = m.part(r, "address", m.Extrinsic.Address)
@@ -87,14 +88,10 @@ func (m *Metadata) readSigning(r *Reader, x *Extrinsic) error {
 	case x.Form == General && x.Version == 5:
 		x.ExtensionVersion = r.r.Byte()
 		if x.Defs = m.Extrinsic.Version(x.ExtensionVersion); x.Defs == nil {
-			r.fail(NoType, fmt.Errorf("%w: extensions of version %d", ErrUnknown, x.ExtensionVersion))
-			r.err.Type = "the version of extensions"
-			return r.err
+			return r.failIn("the version", fmt.Errorf("%w: extensions of version %d", ErrUnknown, x.ExtensionVersion))
 		}
 	default:
-		r.fail(NoType, fmt.Errorf("%w: version %d of kind %d", ErrUnknown, x.Version, x.Form))
-		r.err.Type = "the version"
-		return r.err
+		return r.failIn("the version", fmt.Errorf("%w: version %d of kind %d", ErrUnknown, x.Version, x.Form))
 	}
 	x.Extensions = make([]Value, len(x.Defs))
 	for i := range x.Defs {

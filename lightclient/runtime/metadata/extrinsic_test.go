@@ -90,7 +90,7 @@ func TestExtrinsicRefused(t *testing.T) {
 		{"no such pallet", sized("04", "63"), "at byte 2, reading RuntimeCall: not in the metadata: variant 99", ErrUnknown},
 		{"no such call", sized("04", "0063"), ".System: at byte 3, reading Call: not in the metadata: variant 99", ErrUnknown},
 		{"cut in the call", sized("04", "00000c68"), ".System.remark.remark: at byte 4, reading Vec<u8>", scale.ErrShort},
-		{"more after the call", sized("04", remark, "00"), "call: at byte 8, reading the end", scale.ErrTrailing},
+		{"more after the call", sized("04", remark, "00"), "at byte 8, reading the end", scale.ErrTrailing},
 	} {
 		x, err := m.DecodeExtrinsic(c.b)
 		var d *DecodeError

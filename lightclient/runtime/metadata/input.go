@@ -73,7 +73,7 @@ func readNode(d *json.Decoder, n *node, depth int) error {
 }
 
 func readToken(d *json.Decoder, t json.Token, n *node, depth int) error {
-	if depth > maxDepth {
+	if depth > 2*maxDepth+2 { // a variant with fields is two deep: {"Name": {…}}
 		return ErrWork
 	}
 	switch t := t.(type) {

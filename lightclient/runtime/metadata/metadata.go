@@ -191,6 +191,39 @@ func (m *Metadata) split(name string) (*Pallet, string, error) {
 	return p, rest, err
 }
 
+// A RuntimeVersion is what a runtime calls itself (sp_version::RuntimeVersion).
+type RuntimeVersion struct {
+	SpecName           string
+	SpecVersion        uint32
+	TransactionVersion uint32
+}
+
+// RuntimeVersion returns the version of the runtime, which its constant System.Version has.
+func (m *Metadata) RuntimeVersion() (RuntimeVersion, error) {
+	var v RuntimeVersion
+	c, err := m.Constant("System.Version")
+	if err != nil {
+		return v, err
+	}
+	r := m.Types.NewReader(c.Bytes)
+	for _, f := range m.Types.Shape(c.Type).Fields {
+		switch f.Name {
+		case "spec_name":
+			v.SpecName = string(r.Bytes(f.Type))
+		case "spec_version":
+			v.SpecVersion = uint32(min(r.Uint(f.Type), 1<<32-1))
+		case "transaction_version":
+			v.TransactionVersion = uint32(min(r.Uint(f.Type), 1<<32-1))
+		default:
+			r.Skip(f.Type)
+		}
+	}
+	if err := r.Finish(); err != nil {
+		return RuntimeVersion{}, fmt.Errorf("%w: System.Version: %w", ErrMetadata, err)
+	}
+	return v, nil
+}
+
 // Method returns the method of a runtime API by a name like Core_version.
 func (m *Metadata) Method(name string) (*API, *Method, error) {
 	if len(m.APIs) == 0 {

@@ -108,6 +108,8 @@ func TestParseRefused(t *testing.T) {
 		{"primitive 15", wrap(5, 15, 0), "primitive 15"},
 		{"a type that is not there", wrap(2, 4, 0), "type 0: no such type: 1, of 1"},
 		{"a name with an escape", cat([]byte("meta\x0e\x04\x00\x04"), text("\x1b[2J"), []byte{0, 5, 0, 0}), `name is not plain text: "\x1b[2J"`},
+		{"a name with a delete", cat([]byte("meta\x0e\x04\x00\x04"), text("a\x7f"), []byte{0, 5, 0, 0}), `name is not plain text: "a\x7f"`},
+		{"a name that is no UTF-8", cat([]byte("meta\x0e\x04\x00\x04"), text("a\xff"), []byte{0, 5, 0, 0}), `name is not plain text: "a\xff"`},
 		{"a name turned around", cat([]byte("meta\x0e\x04\x00\x04"), text("a\u202eb"), []byte{0, 5, 0, 0}), "name is not plain text"},
 		{"two variants of one index", wrap(1, 8, 4, 'a', 0, 3, 0, 4, 'b', 0, 3, 0, 0), "two variants have the index 3"},
 	} {
@@ -122,19 +124,19 @@ func TestFromAPI(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		b    []byte
-		ok   bool
+		want string // of the error
 	}{
-		{"Vec<u8>", scale.AppendBlob(nil, b), true},
-		{"Option<Vec<u8>>", scale.AppendBlob([]byte{1}, b), true},
-		{"None", []byte{0}, false},
-		{"bare", b, false},
-		{"nothing", nil, false},
-		{"a byte more", append(scale.AppendBlob(nil, b), 0), false},
-		{"a byte less", scale.AppendBlob(nil, b)[:len(b)], false},
+		{"Vec<u8>", scale.AppendBlob(nil, b), ""},
+		{"Option<Vec<u8>>", scale.AppendBlob([]byte{1}, b), ""},
+		{"None", []byte{0}, "the runtime has none of that version"},
+		{"bare", b, "answer of the runtime"},
+		{"nothing", nil, "answer of the runtime"},
+		{"a byte more", append(scale.AppendBlob(nil, b), 0), "trailing bytes"},
+		{"a byte less", scale.AppendBlob(nil, b)[:len(b)], "input too short"},
 	} {
 		m, err := FromAPI(c.b)
-		if (err == nil) != c.ok || err != nil && !errors.Is(err, ErrMetadata) || c.ok && m.Version != 15 {
-			t.Errorf("%s: %v", c.name, err)
+		if c.want == "" && (err != nil || m.Version != 15) || c.want != "" && (!errors.Is(err, ErrMetadata) || !strings.Contains(err.Error(), c.want)) {
+			t.Errorf("%s: %v, want %s", c.name, err, c.want)
 		}
 	}
 }

@@ -108,10 +108,17 @@ func (r *Reader) check(id ID) {
 }
 
 // in puts a step in front of the path of an error that was met below it.
-func (r *Reader) in(step string) {
-	if len(r.err.Path) < 400 {
-		r.err.Path = step + r.err.Path
+func (r *Reader) in(step string) { r.err.Path = prepend(step, r.err.Path) }
+
+// prepend keeps a path that is very deep from growing, by leaving out its outer steps.
+func prepend(step, path string) string {
+	switch {
+	case len(path) < 400:
+		return step + path
+	case path[0] == '.' || path[0] == '[':
+		return "…" + path
 	}
+	return path
 }
 
 // stepName is the path from a struct, tuple or variant to one of its fields: nothing where there is no

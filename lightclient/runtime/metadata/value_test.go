@@ -54,6 +54,9 @@ var values = []struct{ typ, scale, json, text string }{
 	{"Vec<bool>", "080100", `[true,false]`, "[true, false]"},
 	{"Vec<()>", "08", `[[],[]]`, "[[], []]"},
 	{"[u16; 2]", "0100ffff", `[1,65535]`, "[1, 65535]"},
+	{"[u64; 4]", "01" + strings.Repeat("00", 31), `[1,0,0,0]`, "[1, 0, 0, 0]"},
+	{"Vec<Compact<()>>", "0c", `[[],[],[]]`, "[[], [], []]"},
+	{"Vec<Compact<u32>>", "0804fd03", `[1,255]`, "[1, 255]"},
 	{"Vec<(u16,u16)>", "0401000200", `[[1,2]]`, "[[1, 2]]"},
 	{"Vec<AccountId32>", "04" + aliceKey, `["` + alice + `"]`, "[" + alice + "]"},
 	{"Compact<u8>", "fd03", `255`, ""},
@@ -282,6 +285,9 @@ func TestDecodeRefused(t *testing.T) {
 		{"Vec<u16>", "0c0100", "at byte 0, reading Vec<u16>: input too short: 3 elements of 2 bytes or more, 2 bytes left", scale.ErrShort},
 		{"Vec<u16>", "feffffff", "1073741823 elements of 2 bytes", scale.ErrShort},
 		{"Vec<u16>", "0100", "shortest form", scale.ErrNonCanonical},
+		{"Vec<Compact<u32>>", "0c04", "3 elements of 1 bytes or more, 1 bytes left", scale.ErrShort},
+		{"Vec<Kind>", "0cff", "3 elements of 1 bytes or more, 1 bytes left", scale.ErrShort},
+		{"Vec<Record>", "0cff", "3 elements of 44 bytes or more, 1 bytes left", scale.ErrShort},
 		{"Compact<u8>", "0104", "256 does not fit 8 bits", scale.ErrRange},
 		{"Compact<u64>", "17000000000000000001", "compact integer of 9 bytes", scale.ErrRange},
 		{"Compact<u128>", "17010000000000000000", "shortest form", scale.ErrNonCanonical},
@@ -350,6 +356,24 @@ func TestHostileTypes(t *testing.T) {
 	r := m.Types.NewReader(append(compact(MaxValues+1), make([]byte, 2*MaxValues+2)...))
 	if r.Skip(b.id("Vec<u16>")); r.Finish() != nil {
 		t.Error(r.Finish())
+	}
+}
+
+// TestDeep: what is decoded, be it as deep as that goes, is encoded again.
+func TestDeep(t *testing.T) {
+	b, m := sample(), demo(t, 16)
+	for links, deep := range map[int]bool{maxDepth: false, maxDepth + 1: true} {
+		raw := append(bytes.Repeat([]byte{1}, links), 0)
+		v, err := m.Types.Decode(b.id("Chain"), raw)
+		if deep != errors.Is(err, ErrWork) || deep == (err == nil) {
+			t.Fatalf("%d links: %v", links, err)
+		}
+		if deep {
+			continue
+		}
+		if back, err := m.Types.EncodeJSON(b.id("Chain"), v.AppendJSON(nil)); err != nil || !bytes.Equal(back, raw) {
+			t.Errorf("%d links: %x, %v", links, back, err)
+		}
 	}
 }
 
