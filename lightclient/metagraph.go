@@ -2,6 +2,7 @@ package lightclient
 
 import (
 	"cmp"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -32,7 +33,8 @@ type Source struct {
 	Schema  int         `json:"schema"` // 1
 	Network string      `json:"network"`
 	Block   BlockStatus `json:"block"`
-	Rules   string      `json:"rules"` // whose layout of the state it is
+	Rules   string      `json:"rules"`  // by which what follows from the state is told, such as the next epoch
+	Layout  string      `json:"layout"` // by which the state was read: "built in", or "metadata of spec N"
 	Assumed bool        `json:"rules_assumed"`
 	Proof   int         `json:"proof_bytes"` // of the nodes that prove it
 }
@@ -105,25 +107,65 @@ func (l *look) table(o StateOptions, src *Source, read func(s subtensor.State, r
 	if o.At != nil {
 		number = *o.At
 	}
-	var set rules.Set
-	at, err := l.with(number, func(s subtensor.State) error {
-		spec, err := subtensor.Spec(s)
-		if err != nil {
-			return err
-		}
-		if set, err = rulesOf(spec, o.AssumeRules); err != nil {
-			return err
-		}
-		return read(s, set)
-	})
+	at, set, err := l.withRules(number, o.AssumeRules, read)
 	if err != nil {
 		return at, set, err
 	}
-	*src = Source{Schema: 1, Network: l.n.cfg.Checkpoint.Network, Block: l.statusAt(at), Rules: set.String(), Assumed: set.Assumed()}
+	*src = Source{Schema: 1, Network: l.n.cfg.Checkpoint.Network, Block: l.statusAt(at), Rules: set.String(), Assumed: set.Assumed(), Layout: builtIn}
+	if l.layout != nil {
+		src.Layout = fmt.Sprintf("metadata of spec %d", set.Actual)
+	}
 	if p := l.proofs[at.Hash]; p != nil {
 		src.Proof = p.Size()
 	}
 	return at, set, nil
+}
+
+// builtIn is the layout that this program was made with, in Source.
+const builtIn = "built in"
+
+// withRules is with, for what takes the rules of the chain as well, if only to know what there is to read. Where
+// they were not audited and none are assumed, the runtime's own metadata tells what there is, and the newest rules
+// that were audited stand in for the rest, which the Set says.
+func (l *look) withRules(number, assume uint32, read func(s subtensor.State, r rules.Set) error) (at FinalBlock, set rules.Set, err error) {
+	try := func() {
+		at, err = l.with(number, func(s subtensor.State) error {
+			spec, err := subtensor.Spec(s)
+			if err != nil {
+				return err
+			}
+			if set, err = rulesOf(spec, assume); err != nil && l.layout != nil && assume == 0 {
+				set, err = rulesByLayout(spec, l.layout), nil
+			}
+			if err != nil {
+				return err
+			}
+			return read(s, set)
+		})
+	}
+	if try(); errors.Is(err, rules.ErrUnknown) && assume == 0 && l.n.cfg.Engine != nil {
+		if _, _, merr := l.metadataAt(at); merr == nil {
+			try()
+		} else if !errors.Is(merr, ErrNoRuntime) {
+			err = fmt.Errorf("%w; the chain's own metadata: %w", err, merr)
+		}
+	}
+	return at, set, err
+}
+
+// rulesByLayout returns the rules of the newest audited runtime, for one of another version, as far as its storage has
+// what they are about.
+func rulesByLayout(spec uint32, l *subtensor.Layout) rules.Set {
+	set, err := rules.Assume(spec, rules.Ceiling)
+	if err != nil {
+		return set // the ceiling is audited
+	}
+	set.NoRanks = !l.Has("Rank")
+	set.Mechanisms = l.Has("MechanismCountCurrent")
+	set.PendingSplit = l.Has("PendingServerEmission")
+	set.StatefulEpochs = l.Has("LastEpochBlock")
+	set.ActivityFactor = l.Has("ActivityCutoffFactorMilli")
+	return set
 }
 
 // metagraph is Node.Metagraph.

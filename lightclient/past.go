@@ -86,6 +86,7 @@ type look struct {
 	recalled map[uint32]FinalBlock // of an epoch that was kept (recallEpoch)
 	keys     int                   // asked for so far
 	note     func(string)
+	layout   *subtensor.Layout // of the state that with reads; nil: that which is built in
 }
 
 // maxLookBytes bounds the proofs that one look holds; beyond it they are fetched again.

@@ -10,6 +10,7 @@ import (
 	"github.com/taolight/taolight/verify/aura"
 	"github.com/taolight/taolight/verify/drand"
 	"github.com/taolight/taolight/verify/epoch"
+	"github.com/taolight/taolight/verify/rules"
 	"github.com/taolight/taolight/verify/subtensor"
 )
 
@@ -110,7 +111,7 @@ func (n *Node) Weights(ctx context.Context, netuid uint16, mecid uint8, uid int,
 		number = *at
 	}
 	out := &Weights{Schema: 1, Network: n.cfg.Checkpoint.Network, Netuid: netuid, Mecid: mecid}
-	b, err := l.with(number, func(s subtensor.State) error {
+	b, _, err := l.withRules(number, assume, func(s subtensor.State, r rules.Set) error {
 		out.Rows = []WeightRow{}
 		var exists bool
 		var mechanisms uint8
@@ -123,13 +124,7 @@ func (n *Node) Weights(ctx context.Context, netuid uint16, mecid uint8, uid int,
 		b.Subnet("SubnetworkN", netuid, &size)
 		b.Subnet("LastUpdate", index, &updates)
 		b.Subnet("ValidatorPermit", netuid, &permits)
-		errLoad := b.Load(s)
-		spec, err := subtensor.Spec(s)
-		if err := cmp.Or(errLoad, err); err != nil {
-			return err
-		}
-		r, err := rulesOf(spec, assume)
-		if err != nil {
+		if err := b.Load(s); err != nil {
 			return err
 		}
 		out.Rules, out.Assumed = r.String(), r.Assumed()

@@ -136,8 +136,8 @@ func (cfg Config) withDefaults() (Config, error) {
 	} else {
 		orDefault(&cfg.Slack, plainSlack)
 	}
-	if cfg.ChainSpec != nil && (cfg.Spec != 0 || cfg.Tempo != 0 || len(cfg.CommitFaults)+len(cfg.EpochFaults) > 0) {
-		return cfg, errors.New("demo network: spec version, tempo, commit and epoch faults are of the chain without a runtime; a runtime has its own")
+	if cfg.ChainSpec != nil && (cfg.Spec != 0 || cfg.Tempo != 0 || len(cfg.CommitFaults)+len(cfg.EpochFaults) > 0 || cfg.EmissionFault != NoEmissionFault) {
+		return cfg, errors.New("demo network: spec version, tempo, commit, epoch and emission faults are of the chain without a runtime; a runtime has its own")
 	}
 	if cfg.Tempo == 0 {
 		cfg.Tempo = DefaultTempo
