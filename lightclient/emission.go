@@ -3,6 +3,7 @@ package lightclient
 import (
 	"cmp"
 	"errors"
+	"fmt"
 
 	"github.com/taolight/taolight/verify/rules"
 	"github.com/taolight/taolight/verify/subtensor"
@@ -96,7 +97,7 @@ func halving(issued uint64) *Halving {
 
 // emission holds a block to the rules: what there is after it, and what it added. list are the subnets
 // after it whose alpha is checked too.
-func (l *look) emission(at FinalBlock, set rules.Set, issued subtensor.Issuance, netuids []uint16, list []subtensor.Subnet) (*Emission, error) {
+func (l *look) emission(at FinalBlock, set rules.Set, issued subtensor.Issuance, netuids []uint16, list []subtensor.Subnet, o StateOptions) (*Emission, error) {
 	e := &Emission{
 		Issued: issued.Total, Balances: issued.Balances,
 		Next: yuma.Mintable(yuma.BlockEmission(issued.Total), issued.Balances), Halving: halving(issued.Total),
@@ -129,8 +130,15 @@ func (l *look) emission(at FinalBlock, set rules.Set, issued subtensor.Issuance,
 		}
 	}
 	status := statusOf(at)
-	for _, c := range subtensor.CheckIssuances(before, issued, why) {
+	add := func(c subtensor.Check) {
+		if set.Assumed() && o.AssumeRules == 0 {
+			// The state was read by the runtime's own word, but nobody has asked what these rules make of it.
+			c.Finding, c.Why = subtensor.Undecided, fmt.Sprintf("%v: those of spec %d were not audited", rules.ErrUnknown, set.Actual)
+		}
 		e.add(c, status)
+	}
+	for _, c := range subtensor.CheckIssuances(before, issued, why) {
+		add(c)
 	}
 	spec := issued.Spec
 	if before != nil {
@@ -138,7 +146,7 @@ func (l *look) emission(at FinalBlock, set rules.Set, issued subtensor.Issuance,
 	}
 	for k, netuid := range netuids {
 		if c, ok := subtensor.CheckEmission(netuid, uint64(at.Header.Number), was[k], &list[k], spec, set, why); ok {
-			e.add(c, status)
+			add(c)
 		}
 	}
 	return e, nil
@@ -164,7 +172,7 @@ func (l *look) chain(o StateOptions) (*ChainStatus, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := l.emission(at, set, issued, nil, nil)
+	e, err := l.emission(at, set, issued, nil, nil, o)
 	if err != nil {
 		return nil, err
 	}

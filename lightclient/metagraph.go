@@ -408,7 +408,7 @@ func (l *look) subnets(netuids []uint16, o StateOptions) (*Subnets, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := l.emission(at, set, issued, netuids, list)
+	e, err := l.emission(at, set, issued, netuids, list, o)
 	if err != nil {
 		return nil, err
 	}

@@ -424,8 +424,9 @@ func (l *look) with(number uint32, f func(subtensor.State) error) (FinalBlock, e
 			return at, err
 		}
 		s := &provenState{proof: p, seen: make(map[string]bool)}
-		layout, open := l.n.layoutIn(p)
-		err = f(layout.Over(s))
+		var open bool
+		l.layout, open = l.n.layoutIn(p)
+		err = f(l.layout.Over(s))
 		if s.err != nil {
 			return at, s.err
 		}
