@@ -275,7 +275,7 @@ func (q *question) answer() (*Commitments, error) {
 	if err := q.filter(v); err != nil {
 		return nil, err
 	}
-	out := &Commitments{Schema: 1, Network: q.network, Netuid: q.netuid, Mecid: q.mecid, Block: statusOf(head),
+	out := &Commitments{Schema: 1, Network: q.network, Netuid: q.netuid, Mecid: q.mecid, Block: StatusOf(head),
 		Rules: v.rules.String(), Assumed: v.rules.Assumed(), Schedule: v.status(q.netuid, q.slot),
 		Pending: []*Commitment{}, Past: []*Commitment{}}
 	if err := q.pending(v, out); err != nil {

@@ -121,7 +121,7 @@ func (l *look) emission(at FinalBlock, set rules.Set, issued subtensor.Issuance,
 			for k := range was {
 				was[k] = &subnets[k]
 			}
-			status := statusOf(b)
+			status := StatusOf(b)
 			e.Before = &status
 		case errors.Is(err, ErrPruned):
 			why = err.Error()
@@ -129,7 +129,7 @@ func (l *look) emission(at FinalBlock, set rules.Set, issued subtensor.Issuance,
 			return nil, err
 		}
 	}
-	status := statusOf(at)
+	status := StatusOf(at)
 	add := func(c subtensor.Check) {
 		if set.Assumed() && o.AssumeRules == 0 {
 			// The state was read by the runtime's own word, but nobody has asked what these rules make of it.
@@ -162,7 +162,7 @@ func (l *look) chain(o StateOptions) (*ChainStatus, error) {
 	})
 	if errors.Is(err, rules.ErrUnknown) {
 		// What is read is not known to be laid out as it was: no check is more than named.
-		out.Source = Source{Schema: 1, Network: l.n.cfg.Checkpoint.Network, Block: statusOf(at), Rules: "unknown"}
+		out.Source = Source{Schema: 1, Network: l.n.cfg.Checkpoint.Network, Block: StatusOf(at), Rules: "unknown"}
 		for _, c := range subtensor.CheckIssuances(nil, subtensor.Issuance{}, "") {
 			c.Finding, c.Why = subtensor.Undecided, err.Error()
 			out.Emission.add(c, out.Block)

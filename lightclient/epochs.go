@@ -267,7 +267,7 @@ func headersOf(x *bundle.Bundle) []*verify.Header {
 
 // statusAt says of a block how it is known.
 func (l *look) statusAt(b FinalBlock) BlockStatus {
-	s := statusOf(b)
+	s := StatusOf(b)
 	if k, ok := l.recalled[b.Header.Number]; ok && k.Hash == b.Hash {
 		s.Trust = "bundle"
 	}

@@ -111,7 +111,7 @@ func (l *look) table(o StateOptions, src *Source, read func(s subtensor.State, r
 	if err != nil {
 		return at, set, err
 	}
-	*src = Source{Schema: 1, Network: l.n.cfg.Checkpoint.Network, Block: l.statusAt(at), Rules: set.String(), Assumed: set.Assumed(), Layout: builtIn}
+	*src = Source{Schema: 1, Network: l.n.cfg.Checkpoint.Network, Block: l.statusAt(at), Rules: set.String(), Assumed: set.Assumed(), Layout: BuiltIn}
 	if l.layout != nil {
 		src.Layout = fmt.Sprintf("metadata of spec %d", set.Actual)
 	}
@@ -121,8 +121,8 @@ func (l *look) table(o StateOptions, src *Source, read func(s subtensor.State, r
 	return at, set, nil
 }
 
-// builtIn is the layout that this program was made with, in Source.
-const builtIn = "built in"
+// BuiltIn is the Layout that this program was made with, in Source.
+const BuiltIn = "built in"
 
 // withRules is with, for what takes the rules of the chain as well, if only to know what there is to read. Where
 // they were not audited and none are assumed, the runtime's own metadata tells what there is, and the newest rules

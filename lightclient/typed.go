@@ -66,8 +66,8 @@ func (l *look) reveals(number uint32) ([]reveal, error) {
 	return calls, nil
 }
 
-// statusOf returns a finalized block for showing.
-func statusOf(b FinalBlock) BlockStatus {
+// StatusOf returns a finalized block for showing.
+func StatusOf(b FinalBlock) BlockStatus {
 	s := BlockStatus{Number: b.Header.Number, Hash: b.Hash.String(), StateRoot: b.Header.StateRoot.String(), Trust: "finalized"}
 	s.Slot, _ = aura.Slot(b.Header)
 	return s
@@ -173,7 +173,7 @@ func (n *Node) Weights(ctx context.Context, netuid uint16, mecid uint8, uid int,
 	if err != nil {
 		return nil, err
 	}
-	out.Block = statusOf(b)
+	out.Block = StatusOf(b)
 	return out, nil
 }
 
@@ -212,7 +212,7 @@ func (n *Node) Hyperparameters(ctx context.Context, netuid uint16) (*subtensor.H
 	if err != nil {
 		return nil, BlockStatus{}, err
 	}
-	return h, statusOf(b), nil
+	return h, StatusOf(b), nil
 }
 
 // Metagraph reads the table of a subnet's neurons. ErrNoSubnet if there is no such subnet,

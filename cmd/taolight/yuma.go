@@ -17,6 +17,7 @@ func (a *app) yumaCommand() *cobra.Command {
 	var at uint32
 	var uid uint16
 	var svg string
+	var byRuntime bool
 	cmd := a.reader(&cobra.Command{
 		Use:   "yuma NETUID",
 		Short: "recompute the last epoch from proven state, compare cell by cell",
@@ -25,11 +26,16 @@ block, bit for bit as the runtime does, and compares each array that the chain s
 What differs is named by uid, with the first step of the computation that nothing else
 confirms. Peers keep the states of 256 blocks: an older epoch takes an archive peer.
 
+--by-runtime knows no rules: it executes the chain's own code on the state before the
+block, proven, and compares what that stores. It works for any spec_version, and finds
+a chain that did not do as its code says, not a code that is wrong.
+
 Ends with 3 when the chain's values differ from the computed ones, with 7 when it
 cannot be decided: pruned states, rules that were not audited, a block that did more.`,
 		Example: `  taolight yuma 18
   taolight yuma 18 --explain 37
-  taolight yuma 18 --svg sn18.svg`,
+  taolight yuma 18 --svg sn18.svg
+  taolight yuma 18 --by-runtime`,
 		Args: oneSubnet,
 		RunE: a.do(func(cmd *cobra.Command, args []string) (err error) {
 			if q.Netuid, err = parseNetuid(args[0]); err != nil {
@@ -43,6 +49,14 @@ cannot be decided: pruned states, rules that were not audited, a block that did 
 			}
 			if err := checkAssumed(q.AssumeRules); err != nil {
 				return err
+			}
+			if byRuntime {
+				if svg != "" || q.Explain != nil || q.AssumeRules != 0 {
+					return usage("yuma: --by-runtime has no steps to show, to draw or to assume rules of")
+				}
+				return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error {
+					return a.reexecute(a.telling(ctx), who, control.ReexecuteQuestion{Netuid: q.Netuid, Block: q.Block})
+				})
 			}
 			q.Matrices = svg != ""
 			return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error {
@@ -77,6 +91,7 @@ cannot be decided: pruned states, rules that were not audited, a block that did 
 	f := cmd.Flags()
 	f.Uint32Var(&at, "epoch", 0, "block of the epoch (default the last that ran)")
 	f.Uint16Var(&uid, "explain", 0, "show each step of the computation for this uid")
+	f.BoolVar(&byRuntime, "by-runtime", false, "by the chain's own code, executed on proofs, in place of the rules known here")
 	f.StringVar(&svg, "svg", "", "also draw weights, consensus and bonds into this file; - for stdout alone")
 	assumeFlag(cmd, &q.AssumeRules)
 	return cmd
@@ -93,7 +108,62 @@ func (a *app) printYuma(w io.Writer, y *control.Yuma) {
 		fmt.Fprintf(w, "the chain's spec is %d ahead of the newest that was audited\n", y.Ahead)
 	}
 	fmt.Fprintf(w, "%s, %s rao to hand out, %s opened first\n\n", count(y.Neurons, "neuron"), group(y.Rao), count(y.Reveals, "commitment"))
-	for _, r := range y.Arrays {
+	a.printArrays(w, y.Arrays, "computed")
+	if len(y.Excluded) > 0 {
+		fmt.Fprintf(w, "left out, registered in the block after its epoch: uids %v\n", y.Excluded)
+	}
+	for i, s := range y.Explain {
+		if i == 0 {
+			fmt.Fprintln(w)
+		}
+		if s.Raw != nil {
+			fmt.Fprintf(w, "%-26s %s\n", s.Name, fixed(*s.Raw))
+			continue
+		}
+		words := make([]string, len(s.Row))
+		for i, c := range s.Row {
+			words[i] = fmt.Sprintf("%d:%s", c[0], fixed(c[1]))
+		}
+		fmt.Fprintf(w, "%s\n%s", s.Name, wrap(strings.Join(words, " "), "    "))
+	}
+	fmt.Fprintf(w, "\nverdict: %s\n", y.Finding)
+}
+
+// reexecute shows an epoch beside what the chain's own code makes of it.
+func (a *app) reexecute(ctx context.Context, who control.Answerer, q control.ReexecuteQuestion) error {
+	r, err := who.Reexecute(ctx, q)
+	if err != nil {
+		return err
+	}
+	if a.json {
+		err = printJSON(a.stdout, r)
+	} else {
+		a.printReexecuted(a.stdout, r)
+	}
+	if err == nil && r.Finding != epoch.Equal.String() {
+		return quiet(control.Unproven)
+	}
+	return err
+}
+
+func (a *app) printReexecuted(w io.Writer, r *control.Reexecuted) {
+	joined := ""
+	if r.Joined {
+		joined = "   joined for this question"
+	}
+	fmt.Fprintf(w, "%s   epoch of %s   by the runtime itself\n", a.style.bold(networkName(r.Network, r.Demo)+" "+subnetName(r.Netuid, 0)), block(r.Block))
+	fmt.Fprintf(w, "code %s, spec %d, executed on the state of %s (%s)\n", short(r.CodeHash), r.Spec, block(r.Before.Number), r.Before.Trust)
+	fmt.Fprintf(w, "%s of proof, %s read beside it; compared with the state of %s%s\n\n", size(uint64(r.Proof)), count(r.OnDemand, "key"), block(r.After.Number), joined)
+	a.printArrays(w, r.Arrays, "by the code")
+	if len(r.Excluded) > 0 {
+		fmt.Fprintf(w, "left out, registered in the block after its epoch: uids %v\n", r.Excluded)
+	}
+	fmt.Fprintf(w, "\nverdict: %s\n", r.Finding)
+}
+
+// printArrays prints what was found of each array.
+func (a *app) printArrays(w io.Writer, arrays []control.YumaArray, how string) {
+	for _, r := range arrays {
 		name := r.Name
 		if r.Mecid != nil && *r.Mecid > 0 {
 			name += fmt.Sprintf(" of mechanism %d", *r.Mecid)
@@ -122,27 +192,9 @@ func (a *app) printYuma(w io.Writer, y *control.Yuma) {
 			if c.Step != "" {
 				step = "   first unconfirmed: " + c.Step
 			}
-			fmt.Fprintf(w, "    uid %d%s: %s on chain, %s computed%s\n", c.UID, target, c.Chain, c.Ours, step)
+			fmt.Fprintf(w, "    uid %d%s: %s on chain, %s %s%s\n", c.UID, target, c.Chain, c.Ours, how, step)
 		}
 	}
-	if len(y.Excluded) > 0 {
-		fmt.Fprintf(w, "left out, registered in the block after its epoch: uids %v\n", y.Excluded)
-	}
-	for i, s := range y.Explain {
-		if i == 0 {
-			fmt.Fprintln(w)
-		}
-		if s.Raw != nil {
-			fmt.Fprintf(w, "%-26s %s\n", s.Name, fixed(*s.Raw))
-			continue
-		}
-		words := make([]string, len(s.Row))
-		for i, c := range s.Row {
-			words[i] = fmt.Sprintf("%d:%s", c[0], fixed(c[1]))
-		}
-		fmt.Fprintf(w, "%s\n%s", s.Name, wrap(strings.Join(words, " "), "    "))
-	}
-	fmt.Fprintf(w, "\nverdict: %s\n", y.Finding)
 }
 
 // fixed writes a raw I32F32 with the nine digits that its 32 fractional bits are worth, cut.

@@ -34,6 +34,7 @@ const (
 	methodCall    = "call"
 	methodRuntime = "runtime"
 	methodCode    = "code"
+	methodAgain   = "reexecute"
 )
 
 // Schema is the version of the answers' JSON form: fields are added, never renamed.
@@ -72,6 +73,8 @@ type Answerer interface {
 	Chain(ctx context.Context, q TableQuestion) (*Chain, error)
 	// Yuma recomputes an epoch and compares it with what the chain stored.
 	Yuma(ctx context.Context, q YumaQuestion) (*Yuma, error)
+	// Reexecute has the chain's own code compute an epoch, and compares that.
+	Reexecute(ctx context.Context, q ReexecuteQuestion) (*Reexecuted, error)
 }
 
 // A CommitsQuestion asks for the weight commitments of a mechanism of a subnet.
@@ -309,6 +312,11 @@ func (c *Client) Get(ctx context.Context, q GetQuestion) (*Reading, error) {
 // Execute asks the other process.
 func (c *Client) Execute(ctx context.Context, q CallQuestion) (*Called, error) {
 	return call[Called](ctx, c, methodCall, q)
+}
+
+// Reexecute asks the other process.
+func (c *Client) Reexecute(ctx context.Context, q ReexecuteQuestion) (*Reexecuted, error) {
+	return call[Reexecuted](ctx, c, methodAgain, q)
 }
 
 // Runtime asks the other process.

@@ -85,6 +85,8 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 		return answer(ctx, params, l.Execute)
 	case methodRuntime:
 		return answer(ctx, params, l.Runtime)
+	case methodAgain:
+		return answer(ctx, params, l.Reexecute)
 	case methodCode:
 		return answer(ctx, params, l.Code)
 	case methodBackup:
