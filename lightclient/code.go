@@ -213,18 +213,19 @@ func (l *look) load(k *Code, at FinalBlock) error {
 	return nil
 }
 
-// compile replaces a runtime's interpreter while the node goes on.
+// compile replaces a runtime's interpreter while the node goes on. It cannot be stopped, and on a small board takes
+// half a minute, so nobody waits for it at the end.
 func (n *Node) compile(r *runtime.Runtime) {
-	n.wg.Add(1)
 	go func() {
-		defer n.wg.Done()
 		began := time.Now()
-		ctx, cancel := context.WithCancel(context.Background())
-		defer cancel()
-		if err := r.Compile(ctx); err != nil {
-			if !errors.Is(err, runtime.ErrClosed) {
-				n.warn("runtime", "interpreted: %v", err)
-			}
+		err := r.Compile(context.Background())
+		select {
+		case <-n.done:
+			return
+		default:
+		}
+		if err != nil {
+			n.warn("runtime", "interpreted: %v", err)
 			return
 		}
 		n.note("runtime", "compiled %s in %v", r.CodeHash().Short(), time.Since(began).Round(10*time.Millisecond))
