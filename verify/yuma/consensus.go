@@ -58,24 +58,29 @@ func medians(stake []I32F32, weights *Matrix, kappa I32F32) []I32F32 {
 		}
 	}
 	scores := make([]score, start[n])
-	end := slices.Clone(start[:n])
-	last := make([]int32, n) // the row of the newest score in a column, and 1
+	columns := make([]struct {
+		end  int32
+		last int32 // the row of the newest score, and 1
+	}, n)
+	for j := range columns {
+		columns[j].end = start[j]
+	}
 	for i, s := range stake {
 		if s <= 0 {
 			continue
 		}
 		uids, values := weights.row(i)
 		for k, j := range uids {
-			at := end[j]
-			if last[j] == int32(i)+1 {
-				at-- // of two weights for one neuron, the latter counts
+			c := &columns[j]
+			if c.last == int32(i)+1 {
+				c.end-- // of two weights for one neuron, the latter counts
 			}
-			last[j], end[j] = int32(i)+1, at+1
-			scores[at] = score(values[k])<<uidBits | score(i)
+			scores[c.end] = score(values[k])<<uidBits | score(i)
+			c.end, c.last = c.end+1, int32(i)+1
 		}
 	}
-	for j := range n {
-		out[j] = median(scores[start[j]:end[j]], use, rows, total, minority)
+	for j, c := range columns {
+		out[j] = median(scores[start[j]:c.end], use, rows, total, minority)
 	}
 	return out
 }
