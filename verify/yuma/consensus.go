@@ -154,22 +154,24 @@ func reach(scores []score, stake []I32F32, below, minority I32F32) I32F32 {
 	return at
 }
 
-// clip returns the weights, none above the consensus. One that is above it is left out where the
-// consensus is 0 (math.rs, col_clip_sparse).
-func clip(weights *Matrix, consensus []I32F32) *Matrix {
-	m := newMatrix(weights.Rows(), len(weights.uids))
+// clip returns the weights, none above the consensus, and the sum of each row. One that is above it is left
+// out where the consensus is 0 (math.rs, col_clip_sparse and row_sum_sparse).
+func clip(weights *Matrix, consensus []I32F32) (m *Matrix, sums []I32F32) {
+	m, sums = newMatrix(weights.Rows(), len(weights.uids)), make([]I32F32, weights.Rows())
 	for i := range weights.Rows() {
 		uids, values := weights.row(i)
 		to, into := m.room(len(uids))
-		n := 0
+		n, total := 0, I32F32(0)
 		for k, j := range uids {
 			limit := consensus[j]
 			to[n], into[n] = j, min(values[k], limit)
 			if limit > 0 || values[k] <= limit {
+				total += into[n]
 				n++
 			}
 		}
 		m.endRow(n)
+		sums[i] = total
 	}
-	return m
+	return m, sums
 }
