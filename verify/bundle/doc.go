@@ -155,7 +155,8 @@
 //
 // epoch: each array that the Yuma epoch of the block stored is what follows, by the rules, from the state
 // before the block and what the block did before its epoch. What package epoch leaves out (neurons that
-// registered in the block itself) is said to be; what the two states do not decide makes it undecided.
+// registered in the block itself) is said to be; what the two states do not decide makes it undecided, and
+// so does a subnet that is bigger than the bounds of that package.
 //
 // # Report
 //
