@@ -11,7 +11,7 @@
 //
 // Whatever the states hold, reading and computing an epoch is less than ten times the work of one in which all
 // neurons have weights for all, of as many neurons and of 64 at least: what is more is refused before it is
-// decoded (subtensor.ErrLayout, ErrTooBig), as no chain by these rules comes near it.
+// decoded (subtensor.ErrLayout, ErrTooBig).
 //
 // It asks the states for all the keys that it can name at once, so that a caller can run Read against
 // states that record what they lack, fetch that, and run it again. It never does I/O or reads a clock.
