@@ -71,6 +71,9 @@ func computations() ([]row, error) {
 			}
 		})
 		slow := timed(func() { reference.Epoch(in, set) }, 1)
+		for range 2 {
+			slow = min(slow, timed(func() { reference.Epoch(in, set) }, 1))
+		}
 		allocs, size := allocated(run)
 		ours := t[0]
 		r := float64(ours) / float64(t[1])

@@ -14,6 +14,7 @@ import (
 // The subnet whose epochs the corpus has, and the last block of each.
 const (
 	yumaNetuid  = 9
+	bigNetuid   = 10  // another one, with 5,000 neurons
 	yumaBegin   = 127 // it is there after this block
 	epochRight  = 128
 	epochWrong  = 129 // a cell of Consensus
@@ -67,6 +68,8 @@ func (c *corpus) epochs() {
 	} {
 		subnet(item, v)
 	}
+	c.put(subtensor.KeySubnet("NetworksAdded", bigNetuid), []byte{1})
+	c.put(subtensor.KeySubnet("SubnetworkN", bigNetuid), u16(5000))
 	c.to(yumaBegin)
 
 	run := func(spoil func(out *yuma.Outputs)) {
@@ -92,6 +95,7 @@ func (c *corpus) epochs() {
 		in.Bonds, in.ValidatorPermit, c.last = out.Bonds, out.ValidatorPermit, in.Block
 	}
 	run(nil)
+	c.put(subtensor.KeySubnet("LastMechansimStepBlock", bigNetuid), u64(epochRight))
 	c.to(epochRight)
 	run(func(out *yuma.Outputs) { out.Consensus[2]++ })
 	c.to(epochWrong)
@@ -142,6 +146,7 @@ func epochVectors(c *corpus, add addFunc) {
 	unknown("owner", words(epochOwner)+"epoch: proves nothing: StakeWeight: the subnet got another owner in this block", "Whether it did before the epoch or after it, the two states do not tell.", c.untrue(126, 136, claim(epochOwner)))
 	unknown("upgrade", words(epochNew)+"rules: unknown rules: the runtime changed from spec 425 to 424 in block #133 itself", "What the new runtime did before the epoch is not known.", c.untrue(126, 136, claim(epochNew)))
 	unknown("layout", words(epochSpoilt)+"layout: Emission: value is not laid out as expected: input too short: 4 elements of 8 bytes or more at offset 0, 2 bytes left", "The value is proven, and is no vector of emission.", c.untrue(126, 136, claim(epochSpoilt)))
+	unknown("big", "epoch     epoch of subnet 10 in block #128: epoch: subnet is too big: 5000 neurons, at most 4096 allowed", "No subnet has so many neurons, and if one came to have, this program would not know what to do.", c.untrue(126, 136, EpochClaim{bigNetuid, epochRight}))
 	c.assume = 425
 	later := c.make(126, 136, claim(epochLater))
 	c.assume = 0

@@ -157,7 +157,8 @@
 //
 // epoch: each array that the Yuma epoch of the block stored is what follows, by the rules, from the state
 // before the block and what the block did before its epoch. What package epoch leaves out (neurons that
-// registered in the block itself) is said to be; what the two states do not decide makes it undecided.
+// registered in the block itself) is said to be; what the two states do not decide makes it undecided, and
+// so does a subnet that is bigger than the bounds of that package.
 //
 // call: the method of the runtime, executed by its own code in the state after the block, with the input as its
 // arguments, answers the output. The state has that code, by its hash; the bundle has it whole, or the

@@ -241,9 +241,16 @@ func TestHostileSizes(t *testing.T) {
 			before.subnet("MechanismEmissionSplit", netuid, list(make([]uint16, 65_535), u16))
 		}, nil, ""},
 		{"long vectors", func(before, after store) {
-			before.subnet("LastUpdate", netuid, list(make([]uint64, 4096), u64))
-			before.subnet("ValidatorPermit", netuid, list(make([]bool, 4096), boolean))
-			after.subnet("Emission", netuid, list(make([]uint64, 4096), u64))
+			const most = 65_535
+			before.subnet("LastUpdate", netuid, list(make([]uint64, most), u64))
+			before.subnet("ValidatorPermit", netuid, list(make([]bool, most), boolean))
+			for _, item := range []string{"Active", "ValidatorPermit"} {
+				after.subnet(item, netuid, list(make([]bool, most), boolean))
+			}
+			for _, item := range []string{"StakeWeight", "Consensus", "Incentive", "Dividends", "ValidatorTrust"} {
+				after.subnet(item, netuid, list(make([]uint16, most), u16))
+			}
+			after.subnet("Emission", netuid, list(make([]uint64, most), u64))
 		}, nil, ""},
 	} {
 		before, after := dense(n)

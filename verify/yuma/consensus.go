@@ -26,58 +26,65 @@ func medians(stake []I32F32, weights *Matrix, kappa I32F32) []I32F32 {
 	// Only rows with stake take part, and their stake is made 1 again: after the first division it is
 	// a little less.
 	use := make([]I32F32, n)
-	rows := 0
+	row := make(dense, n)
+	var rows []scores
 	for i, s := range stake {
 		if s > 0 {
 			use[i] = s
-			rows++
+			rows = append(rows, weights.scores(i, row))
 		}
 	}
 	normalize(use)
 	total := sum(use)
 	minority := total.Sub(kappa)
-	// The scores by column, each column in a piece of one slice: of the same size for all, unless that is more
-	// than twice what is needed.
-	start := make([]int32, n+1)
-	if n*rows <= 2*len(weights.uids) {
-		for j := range start {
-			start[j] = int32(j * rows)
-		}
-	} else {
-		for i, s := range stake {
-			if s <= 0 {
-				continue
+	// By column, but for a block of columns at a time: what they need is small enough to stay at hand.
+	const block = 64
+	buffer := make([]score, block*len(rows))
+	for first := 0; first < n; first += block {
+		var size [block]int
+		for r := range rows {
+			row, k := &rows[r], 0
+			for ; k < len(row.uids) && int(row.uids[k]) < first+block; k++ {
+				j := int(row.uids[k]) % block
+				buffer[j*len(rows)+size[j]] = score(row.values[k])<<uidBits | row.from
+				size[j]++
 			}
-			uids, _ := weights.row(i)
-			for _, j := range uids {
-				start[j+1]++
-			}
+			row.uids, row.values = row.uids[k:], row.values[k:]
 		}
-		for j := range n {
-			start[j+1] += start[j]
+		for j := range min(block, n-first) {
+			out[first+j] = median(buffer[j*len(rows):][:size[j]], use, len(rows), total, minority)
 		}
-	}
-	scores := make([]score, start[n])
-	end := slices.Clone(start[:n])
-	last := make([]int32, n) // the row of the newest score in a column, and 1
-	for i, s := range stake {
-		if s <= 0 {
-			continue
-		}
-		uids, values := weights.row(i)
-		for k, j := range uids {
-			at := end[j]
-			if last[j] == int32(i)+1 {
-				at-- // of two weights for one neuron, the latter counts
-			}
-			last[j], end[j] = int32(i)+1, at+1
-			scores[at] = score(values[k])<<uidBits | score(i)
-		}
-	}
-	for j := range n {
-		out[j] = median(scores[start[j]:end[j]], use, rows, total, minority)
 	}
 	return out
+}
+
+// scores is what one validator gives, in the order of uids, each once.
+type scores struct {
+	uids   []uint16
+	values []I32F32
+	from   score // nobody, and the validator
+}
+
+// scores returns those of a row. Of two entries for one neuron the latter counts, and none is as one that is 0.
+// all is room for a row.
+func (m *Matrix) scores(i int, all dense) scores {
+	uids, values := m.row(i)
+	s := scores{uids, values, score(i)}
+	for k := 1; k < len(uids); k++ {
+		if uids[k] > uids[k-1] {
+			continue
+		}
+		all.spread(uids, values)
+		size := min(len(uids), len(all))
+		s.uids, s.values = make([]uint16, 0, size), make([]I32F32, 0, size)
+		for j, v := range all {
+			if v > 0 {
+				s.uids, s.values = append(s.uids, uint16(j)), append(s.values, v)
+			}
+		}
+		break
+	}
+	return s
 }
 
 // median returns the median of the scores, and of 0 for the others of the rows with stake.
@@ -149,22 +156,24 @@ func reach(scores []score, stake []I32F32, below, minority I32F32) I32F32 {
 	return at
 }
 
-// clip returns the weights, none above the consensus. One that is above it is left out where the
-// consensus is 0 (math.rs, col_clip_sparse).
-func clip(weights *Matrix, consensus []I32F32) *Matrix {
-	m := newMatrix(weights.Rows(), len(weights.uids))
+// clip returns the weights, none above the consensus, and the sum of each row. One that is above it is left
+// out where the consensus is 0 (math.rs, col_clip_sparse and row_sum_sparse).
+func clip(weights *Matrix, consensus []I32F32) (m *Matrix, sums []I32F32) {
+	m, sums = newMatrix(weights.Rows(), len(weights.uids)), make([]I32F32, weights.Rows())
 	for i := range weights.Rows() {
 		uids, values := weights.row(i)
 		to, into := m.room(len(uids))
-		n := 0
+		n, total := 0, I32F32(0)
 		for k, j := range uids {
 			limit := consensus[j]
 			to[n], into[n] = j, min(values[k], limit)
 			if limit > 0 || values[k] <= limit {
+				total += into[n]
 				n++
 			}
 		}
 		m.endRow(n)
+		sums[i] = total
 	}
-	return m
+	return m, sums
 }

@@ -154,8 +154,7 @@ func Epoch(in *Inputs, r rules.Set) (*Outputs, *Trace, error) {
 
 	t.Weights = in.weights(permits, r.CommitColumns && in.CommitRevealWeightsEnabled)
 	t.Consensus = medians(t.ActiveStake, t.Weights, t.Kappa)
-	t.ClippedWeights = clip(t.Weights, t.Consensus)
-	t.ValidatorTrust = t.ClippedWeights.rowSums()
+	t.ClippedWeights, t.ValidatorTrust = clip(t.Weights, t.Consensus)
 	t.Preranks = t.Weights.timesByRow(t.ActiveStake)
 	t.Ranks = t.ClippedWeights.timesByRow(t.ActiveStake)
 	t.Trust = make([]I32F32, in.n())

@@ -10,10 +10,7 @@ const eI32F32 I32F32 = 22_802_600 << 9
 // as x grows: exp(20) is 0.8 % too little. It is not ok where a step does not fit the type
 // (substrate-fixed v0.6.0, src/transcendental.rs).
 func exp(x I32F32) (I32F32, bool) {
-	switch x {
-	case 0:
-		return OneI32F32, true
-	case OneI32F32:
+	if x == OneI32F32 {
 		return eI32F32, true
 	}
 	// Where the sum does not fit, and where x has no magnitude, a product has not fitted before.

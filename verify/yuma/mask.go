@@ -90,18 +90,19 @@ func (in *Inputs) weights(permits []bool, commits bool) *Matrix {
 		}
 		row := at(in.Weights, i)
 		uids, values := m.room(len(row))
-		k := 0
+		k, total := 0, I32F32(0) // which a row is too short to bring out of range
 		for _, w := range row {
 			j := int(w.UID)
 			if j >= n || j == i && i != in.Owner || updated <= registered[j] || committed < registered[j] {
 				continue
 			}
 			uids[k], values[k] = w.UID, I32F32(w.Value)<<32
+			total += values[k]
 			k++
 		}
+		divideAll(values[:k], total) // math.rs, inplace_row_normalize_sparse
 		m.endRow(k)
 	}
-	m.normalizeRows()
 	return m
 }
 
@@ -118,7 +119,6 @@ func (in *Inputs) registered() []uint64 {
 func (in *Inputs) bonds(lastTempo uint64, proportion bool) *Matrix {
 	n := in.n()
 	registered := in.registered()
-	all := newDivisor(I32F32From(math.MaxUint16))
 	m := newMatrix(n, entries(in.Bonds))
 	for i := range n {
 		row := at(in.Bonds, i)
@@ -134,7 +134,7 @@ func (in *Inputs) bonds(lastTempo uint64, proportion bool) *Matrix {
 			}
 			v := I32F32(b.Value) << 32
 			if proportion {
-				v, _ = all.share(v) // 0 for 0
+				v /= math.MaxUint16 // SafeDiv, of a whole number by another
 			}
 			uids[k], values[k] = b.UID, v
 			k++

@@ -138,27 +138,6 @@ func part(x, y I32F32) (p I32F32, ok bool) {
 	return I32F32(uint64(x) * uint64(y) >> 32), uint64(x|y)>>32 == 0
 }
 
-// rowSums returns the sum of each row (math.rs, row_sum_sparse).
-func (m *Matrix) rowSums() []I32F32 {
-	out := make([]I32F32, m.Rows())
-	for i := range out {
-		_, values := m.row(i)
-		out[i] = sum(values)
-	}
-	return out
-}
-
-// normalizeRows makes the sum of each row 1 that has a sum above 0 (math.rs,
-// inplace_row_normalize_sparse).
-func (m *Matrix) normalizeRows() {
-	for i := range m.Rows() {
-		_, values := m.row(i)
-		if s := sum(values); s > 0 {
-			divideAll(values, s)
-		}
-	}
-}
-
 // columnSums returns the sum of each column, which saturates. Entries for uids that are no column count
 // for none.
 func (m *Matrix) columnSums() []I32F32 {

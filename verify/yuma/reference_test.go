@@ -57,6 +57,9 @@ func TestEpochAgainstReference(t *testing.T) {
 	for range 4 {
 		compare(t, yuma.RandomEpoch(r, 40), 425)
 	}
+	for range 8 {
+		compare(t, yuma.RandomEpoch(r, 200), 425)
+	}
 	if some < 300 {
 		t.Errorf("only %d epochs with dividends", some)
 	}
