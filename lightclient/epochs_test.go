@@ -121,7 +121,7 @@ func TestWatchEpochs(t *testing.T) {
 				t.Errorf("%s: metagraph at #%d is not as peers had it", name, number)
 			}
 		}
-		x, err := node.ProveEpoch(patient(t), 1, r.Block, lightclient.ProveOptions{})
+		x, err := node.ProveEpoch(patient(t), 1, &r.Block, lightclient.ProveOptions{})
 		if finding == epoch.Differs {
 			var refused *bundle.ClaimError
 			if !errors.As(err, &refused) {

@@ -50,15 +50,20 @@ func (n *Node) Prove(ctx context.Context, claims []bundle.Claim, o ProveOptions)
 	return l.prove(claims, o)
 }
 
-// ProveEpoch makes the bundle that says that an epoch was computed right: from what was kept of it if the node
-// watched the subnet (Config.Watch), else from the states of peers. Errors are those of Prove.
-func (n *Node) ProveEpoch(ctx context.Context, netuid uint16, number uint32, o ProveOptions) (*bundle.Bundle, error) {
+// ProveEpoch makes the bundle that says that an epoch was computed right, the last that ran or with number that
+// of a block: from what was kept of it if the node watched the subnet (Config.Watch), else from the states of
+// peers. Errors are those of Prove and of Epoch.
+func (n *Node) ProveEpoch(ctx context.Context, netuid uint16, number *uint32, o ProveOptions) (*bundle.Bundle, error) {
 	l, err := n.look(ctx)
 	if err != nil {
 		return nil, err
 	}
-	claims := []bundle.Claim{bundle.EpochClaim{Netuid: netuid, Block: number}}
-	if kept := l.recallEpoch(netuid, number); kept != nil {
+	e, err := l.epochAt(netuid, number)
+	if err != nil {
+		return nil, err
+	}
+	claims := []bundle.Claim{bundle.EpochClaim{Netuid: netuid, Block: e}}
+	if kept := l.recallEpoch(netuid, e); kept != nil {
 		return l.recut(kept, claims, o)
 	}
 	return l.prove(claims, o)

@@ -282,26 +282,17 @@ func (n *Node) Epoch(ctx context.Context, netuid uint16, number *uint32, o State
 	if err != nil {
 		return nil, at, err
 	}
-	var e uint64
-	if number != nil {
-		e = uint64(*number)
-	} else if _, err = l.with(l.head.Header.Number, func(s subtensor.State) (err error) {
-		e, err = epoch.LastStep(s, netuid)
-		return err
-	}); err != nil {
+	e, err := l.epochAt(netuid, number)
+	if err != nil {
 		return nil, at, err
 	}
-	if e == 0 || e > uint64(l.head.Header.Number) {
-		return nil, at, fmt.Errorf("%w: subnet %d, block #%d of #%d", epoch.ErrNoEpoch, netuid, e, l.head.Header.Number)
-	}
-	l.recallEpoch(netuid, uint32(e))
 	v, err := drand.NewVerifier(n.cfg.Checkpoint.Beacon())
 	if err != nil {
 		return nil, at, err
 	}
 	o.note("epoch of #%d of subnet %d", e, netuid)
 	var out *epoch.Evidence
-	before, after, err := l.withBoth(uint32(e-1), uint32(e), func(before, after subtensor.State) error {
+	before, after, err := l.withBoth(e-1, e, func(before, after subtensor.State) error {
 		spec, err := subtensor.Spec(after)
 		// Both states are asked at once, so that what they lack is fetched together.
 		set, errRules := rulesOf(spec, o.AssumeRules)
@@ -311,7 +302,7 @@ func (n *Node) Epoch(ctx context.Context, netuid uint16, number *uint32, o State
 		if errRules != nil {
 			return errRules
 		}
-		out, err = epoch.Read(before, after, netuid, e, set, v)
+		out, err = epoch.Read(before, after, netuid, uint64(e), set, v)
 		return err
 	}, o)
 	if err != nil {

@@ -44,6 +44,9 @@ cannot be decided: pruned states, rules that were not audited, a block that did 
 			if err := checkAssumed(q.AssumeRules); err != nil {
 				return err
 			}
+			if err := checkOut(svg); err != nil {
+				return err
+			}
 			q.Matrices = svg != ""
 			return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error {
 				y, err := who.Yuma(a.telling(ctx), q)
