@@ -43,7 +43,7 @@ func (o ProveOptions) progress(format string, args ...any) {
 // bundle is verified, and starts from the node's own checkpoint. A claim that is not so is a
 // *bundle.ClaimError; a state that nobody has is a PrunedError.
 func (n *Node) Prove(ctx context.Context, claims []bundle.Claim, o ProveOptions) (*bundle.Bundle, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func (n *Node) Prove(ctx context.Context, claims []bundle.Claim, o ProveOptions)
 // of a block: from what was kept of it if the node watched the subnet (Config.Watch), else from the states of
 // peers. Errors are those of Prove and of Epoch.
 func (n *Node) ProveEpoch(ctx context.Context, netuid uint16, number *uint32, o ProveOptions) (*bundle.Bundle, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -320,7 +320,7 @@ func (n *Node) CommitmentClaims(ctx context.Context, netuid uint16, mecid uint8,
 // ProveCommitment finds a commitment and makes the bundle of what is known of it: from the states of
 // peers or, where these have gone, from what was kept as it happened (Config.Watch).
 func (n *Node) ProveCommitment(ctx context.Context, netuid uint16, mecid uint8, s CommitmentSelector, o ProveOptions) (*bundle.Bundle, *Commitment, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, nil, err
 	}

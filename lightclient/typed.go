@@ -224,7 +224,7 @@ func (n *Node) Hyperparameters(ctx context.Context, netuid uint16) (*subtensor.H
 // ErrUnknownRules unless the chain's rules at that block are audited or others are assumed, a
 // PrunedError if no peer has that state.
 func (n *Node) Metagraph(ctx context.Context, netuid uint16, o StateOptions) (*Metagraph, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -234,7 +234,7 @@ func (n *Node) Metagraph(ctx context.Context, netuid uint16, o StateOptions) (*M
 // Subnets reads all subnets of the chain; that they are all is proven too. Errors are those of
 // Metagraph.
 func (n *Node) Subnets(ctx context.Context, o StateOptions) (*Subnets, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +244,7 @@ func (n *Node) Subnets(ctx context.Context, o StateOptions) (*Subnets, error) {
 // Subnet reads one subnet with its settings, as the only one of a Subnets. Errors are those of
 // Metagraph.
 func (n *Node) Subnet(ctx context.Context, netuid uint16, o StateOptions) (*Subnets, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -254,7 +254,7 @@ func (n *Node) Subnet(ctx context.Context, netuid uint16, o StateOptions) (*Subn
 // Chain reads how much TAO there is, and holds the block to the rules of emission. Errors are those of
 // Metagraph.
 func (n *Node) Chain(ctx context.Context, o StateOptions) (*ChainStatus, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -265,7 +265,7 @@ func (n *Node) Chain(ctx context.Context, o StateOptions) (*ChainStatus, error) 
 // subnets. An address that the chain has nothing of is no error: that is proven too. Errors are those
 // of Metagraph.
 func (n *Node) Account(ctx context.Context, who verify.AccountID, o StateOptions) (*Account, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -278,7 +278,7 @@ func (n *Node) Account(ctx context.Context, who verify.AccountID, o StateOptions
 // the states any more; epoch.ErrNoEpoch if no epoch of the subnet ran in that block.
 func (n *Node) Epoch(ctx context.Context, netuid uint16, number *uint32, o StateOptions) (*epoch.Evidence, [2]BlockStatus, error) {
 	var at [2]BlockStatus
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, at, err
 	}
