@@ -155,7 +155,7 @@ func (l *look) rawOf(k *Code, at FinalBlock) ([]byte, error) {
 		}
 	}
 	l.note(fmt.Sprintf("fetching runtime %s", k.Hash.Short()))
-	nodes, _, err := l.n.gather(l.ctx, at, l.depth(at), [][]byte{subtensor.KeyCode()})
+	nodes, _, err := l.n.gather(l.ctx, at, l.depth(at), [][]byte{subtensor.KeyCode()}, func(int) {})
 	if err != nil {
 		return nil, fmt.Errorf("runtime %s: %w", k.Hash.Short(), err)
 	}

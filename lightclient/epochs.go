@@ -344,6 +344,48 @@ func (s *watchedEpochs) forget(head uint32) {
 	maps.DeleteFunc(s.kept, func(b uint32, _ bool) bool { return old(b) })
 }
 
+// epochAt returns the block of an epoch of a subnet: the last, or that of a number. It takes up what is kept
+// of it. ErrNoSubnet if there is no such subnet now; epoch.ErrNoEpoch, with the one before, if none ran there.
+func (l *look) epochAt(netuid uint16, number *uint32) (uint32, error) {
+	head := l.head.Header.Number
+	if _, err := subtensor.Index(netuid, 0); err != nil {
+		return 0, err
+	}
+	if netuid == 0 {
+		return 0, fmt.Errorf("%w: the root network has no epochs", epoch.ErrNoEpoch)
+	}
+	var exists bool
+	if _, err := l.with(head, func(s subtensor.State) error {
+		var q subtensor.Batch
+		q.Subnet("NetworksAdded", netuid, &exists)
+		return q.Load(s)
+	}); err != nil {
+		return 0, err
+	}
+	if !exists {
+		return 0, fmt.Errorf("%w: %d", ErrNoSubnet, netuid)
+	}
+	if number == nil {
+		number = &head
+	} else if *number > head {
+		return 0, fmt.Errorf("%w: #%d is above the finalized #%d", ErrNotYet, *number, head)
+	} else {
+		l.recallEpoch(netuid, *number)
+	}
+	last, err := l.lastStep(netuid, *number)
+	switch {
+	case err != nil:
+		return 0, err
+	case last == 0:
+		return 0, fmt.Errorf("%w: none of subnet %d has run up to #%d", epoch.ErrNoEpoch, netuid, *number)
+	case number == &head:
+		l.recallEpoch(netuid, last)
+	case last != *number:
+		return 0, fmt.Errorf("%w: subnet %d, block #%d; the last before it ran in #%d", epoch.ErrNoEpoch, netuid, *number, last)
+	}
+	return last, nil
+}
+
 // lastStep returns the block of the last epoch of a subnet as of a block; 0 if none ran.
 func (l *look) lastStep(netuid uint16, number uint32) (uint32, error) {
 	var last uint64

@@ -121,7 +121,7 @@ func TestWatchEpochs(t *testing.T) {
 				t.Errorf("%s: metagraph at #%d is not as peers had it", name, number)
 			}
 		}
-		x, err := node.ProveEpoch(patient(t), 1, r.Block, lightclient.ProveOptions{})
+		x, err := node.ProveEpoch(patient(t), 1, &r.Block, lightclient.ProveOptions{})
 		if finding == epoch.Differs {
 			var refused *bundle.ClaimError
 			if !errors.As(err, &refused) {
@@ -184,6 +184,42 @@ func TestWatchEpochs(t *testing.T) {
 		} else if !errors.Is(err, lightclient.ErrPruned) {
 			t.Errorf("epoch of #%d, changed: %v", r.Block, err)
 		}
+	}
+}
+
+// TestWatchUnknownRules: an epoch under rules that nobody has audited is kept, for whoever assumes others, or
+// for a later version.
+func TestWatchUnknownRules(t *testing.T) {
+	t.Parallel()
+	net := startDemo(t, demonet.Config{Peers: 1, History: 60, Slack: 1000, BlockTime: 2 * time.Second, Tempo: 18, Spec: 467})
+	n := newNotes(t)
+	cfg := config(net, n)
+	cfg.Store, cfg.Watch = newMemory(), []uint16{3}
+	_, stop := startNode(t, cfg)
+	line, _ := n.wait(0, "subnet 3: epoch of #")
+	n.wait(0, "unknown rules") // of the commitments
+	stop()
+	if err := net.Steps(300); err != nil {
+		t.Fatal(err)
+	}
+	var number uint32
+	if _, err := fmt.Sscanf(line, "watch subnet 3: epoch of #%d:", &number); err != nil {
+		t.Fatal(line, err)
+	}
+	n = newNotes(t)
+	cfg.Notes, cfg.Watch = n.add, nil
+	node, _ := startNode(t, cfg)
+	n.wait(0, "warp done")
+	if _, _, err := node.Epoch(patient(t), 3, &number, lightclient.StateOptions{}); !errors.Is(err, lightclient.ErrUnknownRules) {
+		t.Errorf("without an assumption: %v", err)
+	}
+	e, at, err := node.Epoch(patient(t), 3, &number, lightclient.StateOptions{AssumeRules: 425})
+	if err != nil || e.Verdict().Finding() != epoch.Equal || at[1].Trust != "bundle" {
+		t.Errorf("assumed: %+v, %v", at, err)
+	}
+	m, err := node.Metagraph(patient(t), 3, lightclient.StateOptions{At: &number, AssumeRules: 425})
+	if err != nil || !m.Assumed || m.Block.Trust != "bundle" || m.LastStep != uint64(number) {
+		t.Errorf("metagraph: %+v, %v", m, err)
 	}
 }
 

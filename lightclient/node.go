@@ -60,7 +60,7 @@ type Config struct {
 	Notes      func(Note)       // one call per change of state; nil: none
 	Now        func() time.Time // nil: time.Now
 	Seed       uint64           // of jitter and peer choice; 0: random
-	Watch      []uint16         // subnets whose commitments are kept with their proofs; needs a Store
+	Watch      []uint16         // subnets whose commitments and epochs are kept with their proofs; needs a Store
 	WatchEvery uint32           // blocks between two looks at them; 0: 50
 	Engine     *runtime.Engine  // executes the chain's runtime; nil: nothing does
 	Compile    bool             // in the background, what is interpreted at first: for a node that stays

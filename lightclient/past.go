@@ -105,6 +105,15 @@ func (n *Node) look(ctx context.Context) (*look, error) {
 	return l, err
 }
 
+// telling is look, for a question that tells how far it is; nil: nobody.
+func (n *Node) telling(ctx context.Context, told func(string)) (*look, error) {
+	l, err := n.look(ctx)
+	if err == nil && told != nil {
+		l.note = told
+	}
+	return l, err
+}
+
 // Block returns the header of a finalized block at or below the finalized head. It is proven by the
 // chain of headers that is in memory, or by System.BlockHash in the state of a proven block above it,
 // step by step as far back as peers have the states.
@@ -341,7 +350,7 @@ func (l *look) extend(at FinalBlock, keys [][]byte) error {
 	for tries := 0; len(keys) > 0; {
 		k := min(len(keys), maxReadKeys)
 		began := len(l.proofs) > 0
-		nodes, _, err := l.n.gather(l.ctx, at, l.depth(at), keys[:k])
+		nodes, _, err := l.n.gather(l.ctx, at, l.depth(at), keys[:k], l.telling(at, k))
 		// What came is kept, even if not all of it did.
 		if err := l.add(at, nodes); err != nil {
 			return err
@@ -359,6 +368,17 @@ func (l *look) extend(at FinalBlock, keys [][]byte) error {
 		}
 	}
 	return nil
+}
+
+// telling returns what tells how far a read of many keys is, at each quarter of it.
+func (l *look) telling(at FinalBlock, all int) func(done int) {
+	said := 0
+	return func(done int) {
+		if quarter := 4 * done / all; all > 4*keysPerBatch && quarter > said && quarter < 4 {
+			said = quarter
+			l.note(fmt.Sprintf("%d of %d keys of #%d", done, all, at.Header.Number))
+		}
+	}
 }
 
 // maxDrops is how often a read goes on after the last peer was lost in the middle of it.

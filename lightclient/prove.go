@@ -43,22 +43,27 @@ func (o ProveOptions) progress(format string, args ...any) {
 // bundle is verified, and starts from the node's own checkpoint. A claim that is not so is a
 // *bundle.ClaimError; a state that nobody has is a PrunedError.
 func (n *Node) Prove(ctx context.Context, claims []bundle.Claim, o ProveOptions) (*bundle.Bundle, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
 	return l.prove(claims, o)
 }
 
-// ProveEpoch makes the bundle that says that an epoch was computed right: from what was kept of it if the node
-// watched the subnet (Config.Watch), else from the states of peers. Errors are those of Prove.
-func (n *Node) ProveEpoch(ctx context.Context, netuid uint16, number uint32, o ProveOptions) (*bundle.Bundle, error) {
-	l, err := n.look(ctx)
+// ProveEpoch makes the bundle that says that an epoch was computed right, the last that ran or with number that
+// of a block: from what was kept of it if the node watched the subnet (Config.Watch), else from the states of
+// peers. Errors are those of Prove and of Epoch.
+func (n *Node) ProveEpoch(ctx context.Context, netuid uint16, number *uint32, o ProveOptions) (*bundle.Bundle, error) {
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
-	claims := []bundle.Claim{bundle.EpochClaim{Netuid: netuid, Block: number}}
-	if kept := l.recallEpoch(netuid, number); kept != nil {
+	e, err := l.epochAt(netuid, number)
+	if err != nil {
+		return nil, err
+	}
+	claims := []bundle.Claim{bundle.EpochClaim{Netuid: netuid, Block: e}}
+	if kept := l.recallEpoch(netuid, e); kept != nil {
 		return l.recut(kept, claims, o)
 	}
 	return l.prove(claims, o)
@@ -321,7 +326,7 @@ func (n *Node) CommitmentClaims(ctx context.Context, netuid uint16, mecid uint8,
 // ProveCommitment finds a commitment and makes the bundle of what is known of it: from the states of
 // peers or, where these have gone, from what was kept as it happened (Config.Watch).
 func (n *Node) ProveCommitment(ctx context.Context, netuid uint16, mecid uint8, s CommitmentSelector, o ProveOptions) (*bundle.Bundle, *Commitment, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -98,7 +98,7 @@ func (n *Node) readAt(ctx context.Context, at FinalBlock, depth uint32, keys [][
 		return nil, fmt.Errorf("read of %d keys, at most %d", len(keys), maxReadKeys)
 	}
 	r := &Reading{Number: at.Header.Number, Hash: at.Hash, Root: at.Header.StateRoot}
-	all, peers, failed := n.gather(ctx, at, depth, keys)
+	all, peers, failed := n.gather(ctx, at, depth, keys, func(int) {})
 	r.Peers = peers
 	if len(all) == 0 && failed != nil {
 		return nil, failed
@@ -126,9 +126,9 @@ func (n *Node) readAt(ctx context.Context, at FinalBlock, depth uint32, keys [][
 	return r, nil
 }
 
-// gather fetches the nodes that the keys need from several peers at once, each node once. With an
-// error, the nodes are what was had.
-func (n *Node) gather(ctx context.Context, at FinalBlock, depth uint32, keys [][]byte) (all [][]byte, peers int, failed error) {
+// gather fetches the nodes that the keys need from several peers at once, each node once, and tells how many
+// keys have been asked for as answers come. With an error, the nodes are what was had.
+func (n *Node) gather(ctx context.Context, at FinalBlock, depth uint32, keys [][]byte, told func(done int)) (all [][]byte, peers int, failed error) {
 	var batches []batch
 	for rest := keys; len(rest) > 0; {
 		k := min(len(rest), keysPerBatch)
@@ -137,9 +137,11 @@ func (n *Node) gather(ctx context.Context, at FinalBlock, depth uint32, keys [][
 	}
 	type result struct {
 		nodes [][]byte
+		keys  int
 		peers int
 		err   error
 	}
+	asked := 0
 	results := make(chan result)
 	running := 0
 	seen := make(map[verify.Hash]bool)
@@ -150,11 +152,13 @@ func (n *Node) gather(ctx context.Context, at FinalBlock, depth uint32, keys [][
 			running++
 			go func() {
 				nodes, peers, err := n.readBatch(ctx, at, depth, b)
-				results <- result{nodes, peers, err}
+				results <- result{nodes, len(b.keys), peers, err}
 			}()
 		}
 		res := <-results
 		running--
+		asked += res.keys
+		told(asked)
 		peers += res.peers
 		if res.err != nil {
 			failed = res.err

@@ -34,6 +34,32 @@ func TestEpochNames(t *testing.T) {
 	}
 }
 
+// TestTelling: a long read tells of itself three times, whatever order its answers come in; a short one not
+// at all.
+func TestTelling(t *testing.T) {
+	var lines []string
+	l := &look{note: func(s string) { lines = append(lines, s) }}
+	at := FinalBlock{Header: &verify.Header{Number: 7}}
+	for _, c := range []struct {
+		all  int
+		want []string
+	}{
+		{4 * keysPerBatch, nil},
+		{1000, []string{"256 of 1000 keys of #7", "512 of 1000 keys of #7", "768 of 1000 keys of #7"}},
+		{4*keysPerBatch + 1, []string{"128 of 257 keys of #7", "192 of 257 keys of #7", "256 of 257 keys of #7"}}, // 64 is no quarter yet
+	} {
+		lines = nil
+		told := l.telling(at, c.all)
+		for done := 0; done < c.all; {
+			done = min(done+keysPerBatch, c.all)
+			told(done)
+		}
+		if !slices.Equal(lines, c.want) {
+			t.Errorf("%d keys: %q, want %q", c.all, lines, c.want)
+		}
+	}
+}
+
 // FuzzEpochRecord: what is stored may be anything. What is taken for a record is one when it is put
 // together again.
 func FuzzEpochRecord(f *testing.F) {

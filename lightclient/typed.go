@@ -219,7 +219,7 @@ func (n *Node) Hyperparameters(ctx context.Context, netuid uint16) (*subtensor.H
 // ErrUnknownRules unless the chain's rules at that block are audited or others are assumed, a
 // PrunedError if no peer has that state.
 func (n *Node) Metagraph(ctx context.Context, netuid uint16, o StateOptions) (*Metagraph, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -229,7 +229,7 @@ func (n *Node) Metagraph(ctx context.Context, netuid uint16, o StateOptions) (*M
 // Subnets reads all subnets of the chain; that they are all is proven too. Errors are those of
 // Metagraph.
 func (n *Node) Subnets(ctx context.Context, o StateOptions) (*Subnets, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -239,7 +239,7 @@ func (n *Node) Subnets(ctx context.Context, o StateOptions) (*Subnets, error) {
 // Subnet reads one subnet with its settings, as the only one of a Subnets. Errors are those of
 // Metagraph.
 func (n *Node) Subnet(ctx context.Context, netuid uint16, o StateOptions) (*Subnets, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -249,7 +249,7 @@ func (n *Node) Subnet(ctx context.Context, netuid uint16, o StateOptions) (*Subn
 // Chain reads how much TAO there is, and holds the block to the rules of emission. Errors are those of
 // Metagraph.
 func (n *Node) Chain(ctx context.Context, o StateOptions) (*ChainStatus, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -260,7 +260,7 @@ func (n *Node) Chain(ctx context.Context, o StateOptions) (*ChainStatus, error) 
 // subnets. An address that the chain has nothing of is no error: that is proven too. Errors are those
 // of Metagraph.
 func (n *Node) Account(ctx context.Context, who verify.AccountID, o StateOptions) (*Account, error) {
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, err
 	}
@@ -273,30 +273,21 @@ func (n *Node) Account(ctx context.Context, who verify.AccountID, o StateOptions
 // the states any more; epoch.ErrNoEpoch if no epoch of the subnet ran in that block.
 func (n *Node) Epoch(ctx context.Context, netuid uint16, number *uint32, o StateOptions) (*epoch.Evidence, [2]BlockStatus, error) {
 	var at [2]BlockStatus
-	l, err := n.look(ctx)
+	l, err := n.telling(ctx, o.Progress)
 	if err != nil {
 		return nil, at, err
 	}
-	var e uint64
-	if number != nil {
-		e = uint64(*number)
-	} else if _, err = l.with(l.head.Header.Number, func(s subtensor.State) (err error) {
-		e, err = epoch.LastStep(s, netuid)
-		return err
-	}); err != nil {
+	e, err := l.epochAt(netuid, number)
+	if err != nil {
 		return nil, at, err
 	}
-	if e == 0 || e > uint64(l.head.Header.Number) {
-		return nil, at, fmt.Errorf("%w: subnet %d, block #%d of #%d", epoch.ErrNoEpoch, netuid, e, l.head.Header.Number)
-	}
-	l.recallEpoch(netuid, uint32(e))
 	v, err := drand.NewVerifier(n.cfg.Checkpoint.Beacon())
 	if err != nil {
 		return nil, at, err
 	}
 	o.note("epoch of #%d of subnet %d", e, netuid)
 	var out *epoch.Evidence
-	before, after, err := l.withBoth(uint32(e-1), uint32(e), func(before, after subtensor.State) error {
+	before, after, err := l.withBoth(e-1, e, func(before, after subtensor.State) error {
 		spec, err := subtensor.Spec(after)
 		// Both states are asked at once, so that what they lack is fetched together.
 		set, errRules := rulesOf(spec, o.AssumeRules)
@@ -306,7 +297,7 @@ func (n *Node) Epoch(ctx context.Context, netuid uint16, number *uint32, o State
 		if errRules != nil {
 			return errRules
 		}
-		out, err = epoch.Read(before, after, netuid, e, set, v)
+		out, err = epoch.Read(before, after, netuid, uint64(e), set, v)
 		return err
 	}, o)
 	if err != nil {

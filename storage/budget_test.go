@@ -208,6 +208,35 @@ func BenchmarkBlocks1000(b *testing.B) {
 	mustClose(b, s)
 }
 
+// TestPartsBudget: a large record in parts of 16 kB costs little more than its own bytes, also while the oldest
+// go. In one piece bbolt would write its neighbours anew as well.
+func TestPartsBudget(t *testing.T) {
+	const record, part, epochs = 820_000, 16 << 10, 40
+	s, _ := mustOpen(t, testConfig(memoryDir(t)))
+	rng := rand.New(rand.NewPCG(3, 4))
+	var before Stats
+	for e := range uint32(2 * epochs) {
+		if e == epochs { // what is kept is at its limit
+			before = s.Stats()
+		}
+		for i := range (record + part - 1) / part {
+			b := make([]byte, min(part, record-i*part))
+			for k := range b {
+				b[k] = byte(rng.Uint32())
+			}
+			must(t, s.PutBundle(1000+360*e, fmt.Sprintf("epochs/0018/%010d/%04d", 1000+360*e, i), b))
+		}
+		must(t, s.Commit())
+	}
+	st := s.Stats()
+	per := (st.BytesWritten - before.BytesWritten) / epochs
+	t.Logf("%d bytes written for a record of %d", per, record)
+	if st.BundleBytes > st.BundleLimit || per > record*135/100 {
+		t.Errorf("%d bytes written for a record of %d; %d kept of %d", per, record, st.BundleBytes, st.BundleLimit)
+	}
+	mustClose(t, s)
+}
+
 // BenchmarkWriteHead is one head to the disk, sync and all.
 func BenchmarkWriteHead(b *testing.B) {
 	s, _ := mustOpen(b, testConfig(b.TempDir()))

@@ -71,6 +71,9 @@ func (a *app) maker(cmd *cobra.Command, m *making, parse func(cmd *cobra.Command
 		if err := parse(cmd, args); err != nil {
 			return err
 		}
+		if err := checkOut(m.out); err != nil {
+			return err
+		}
 		f := cmd.Flags()
 		if f.Changed("at") {
 			m.question.At = &m.at
@@ -182,7 +185,7 @@ the chain stores, or that it was lost and why, or no more than that it was made 
 is pending. Without --epoch and --made it is the newest one whose fate is known, or else
 the newest.`,
 		Example: `  taolight bundle make commitment 18 --uid 37 -o commit.tlb`,
-		Args:    cobra.ExactArgs(1),
+		Args:    oneSubnet,
 	}, m, func(cmd *cobra.Command, args []string) error {
 		f := cmd.Flags()
 		if f.Changed("hotkey") == f.Changed("uid") {
@@ -247,7 +250,7 @@ func (a *app) makeSubnet() *cobra.Command {
 		Use:     "subnet NETUID",
 		Short:   "a subnet's parameters and all that is kept of its neurons",
 		Example: `  taolight bundle make subnet 18 -o sn18.tlb`,
-		Args:    cobra.ExactArgs(1),
+		Args:    oneSubnet,
 	}, m, func(_ *cobra.Command, args []string) error { return m.netuid(args[0]) })
 	m.atFlag(cmd)
 	assumeFlag(cmd, &m.question.AssumeRules)
@@ -263,7 +266,7 @@ func (a *app) makeEpoch() *cobra.Command {
 state before its block. An epoch that was not computed right is no bundle; taolight yuma
 shows where it differs.`,
 		Example: `  taolight bundle make epoch 18 -o epoch.tlb`,
-		Args:    cobra.ExactArgs(1),
+		Args:    oneSubnet,
 	}, m, func(_ *cobra.Command, args []string) error { return m.netuid(args[0]) })
 	cmd.Flags().Uint32Var(&m.at, "at", 0, "block of the epoch (default the last that ran)")
 	assumeFlag(cmd, &m.question.AssumeRules)

@@ -261,6 +261,22 @@ func (a *app) writeOut(name string, b []byte) error {
 	return nil
 }
 
+// checkOut reports whether a result can be written to that name, as far as that shows before there is one.
+func checkOut(name string) error {
+	if name == "" || name == "-" {
+		return nil
+	}
+	if i, err := os.Stat(name); err == nil && i.IsDir() {
+		return fmt.Errorf("cannot write %s: it is a folder", name)
+	}
+	if i, err := os.Stat(filepath.Dir(name)); err != nil {
+		return fmt.Errorf("cannot write %s: %w", name, reason(err))
+	} else if !i.IsDir() {
+		return fmt.Errorf("cannot write %s: %s is not a folder", name, filepath.Dir(name))
+	}
+	return nil
+}
+
 // reason is an error of a file without the name that the file has while it is written.
 func reason(err error) error {
 	var path *os.PathError

@@ -27,10 +27,11 @@ func (a *app) printEmission(w io.Writer, s *lightclient.Source, e *lightclient.E
 	if e.Before != nil {
 		from = fmt.Sprintf(", against %s", block(e.Before.Number))
 	}
-	fmt.Fprintf(w, "%s   %s %s%s   rules of %s\n", a.style.bold("emission"), s.Block.Trust, block(s.Block.Number), from, s.Rules)
+	fmt.Fprintf(w, "%s   %s %s%s\n", a.style.bold("emission"), s.Block.Trust, block(s.Block.Number), from)
 	line := func(name, format string, args ...any) {
 		fmt.Fprintf(w, "  %-10s %s\n", name, fmt.Sprintf(format, args...))
 	}
+	line("rules", "%s", s.Rules)
 	if s.Rules != unknownRules {
 		line("issued", "%s τ; by the balances %s τ", exact(e.Issued), exact(e.Balances))
 		line("next block", "emits %s τ", exact(e.Next))

@@ -23,6 +23,7 @@ import (
 	"io"
 	"log/slog"
 	"os"
+	"strconv"
 	"strings"
 	"time"
 
@@ -72,7 +73,7 @@ func (a *app) run(ctx context.Context, args []string) control.Code {
 	root.SetIn(a.stdin)
 	root.SetOut(a.stdout)
 	root.SetErr(a.stderr)
-	err := root.ExecuteContext(ctx)
+	cmd, err := root.ExecuteContextC(ctx)
 	if err == nil {
 		return control.Good
 	}
@@ -86,7 +87,7 @@ func (a *app) run(ctx context.Context, args []string) control.Code {
 	}
 	a.complain(err)
 	if hint := control.HintOf(err); code == control.Usage && hint == "" {
-		fmt.Fprintln(a.stderr, "  try: taolight --help")
+		fmt.Fprintf(a.stderr, "  try: %s --help\n", cmd.CommandPath())
 	}
 	return code
 }
@@ -136,6 +137,17 @@ headers, finality and storage, from a checkpoint on, with no server to trust.`,
 		a.commitsCommand(), a.weightsCommand(), a.bundleCommand(), a.callCommand(), a.runtimeCommand(),
 		a.checkpointCommand(), a.verifyCommand(), a.checkCommand(), a.backupCommand(), a.restoreCommand(),
 		a.completionCommand(), a.versionCommand())
+	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
+		// That a number is none shows without the function that did not read it.
+		what, why, ok := strings.Cut(err.Error(), ": strconv.")
+		switch {
+		case !ok:
+			return err
+		case strings.HasSuffix(why, strconv.ErrRange.Error()):
+			return fmt.Errorf("%s: it is too large", what)
+		}
+		return fmt.Errorf("%s: want a number", what)
+	})
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		help(cmd, args)

@@ -195,6 +195,9 @@ which to take, and where no peer has that block's state any more.`,
 				return err
 			}
 			q.Netuid = &netuid
+			if err := checkOut(svg); err != nil {
+				return err
+			}
 			return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error {
 				m, err := who.Metagraph(a.telling(ctx), q)
 				if err != nil {

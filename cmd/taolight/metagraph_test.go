@@ -133,3 +133,41 @@ func TestMetagraphSVG(t *testing.T) {
 		}
 	}
 }
+
+// TestSubnetsFit: the widest list of subnets fits a terminal, and so do the checks below it.
+func TestSubnetsFit(t *testing.T) {
+	s := new(control.Subnets)
+	s.Network, s.Block.Number, s.Block.Trust, s.Rules, s.Proof = "finney", 8_912_400, "finalized", "spec 425 assumed for spec 467", 88_000
+	s.Assumed = true
+	next, rao, most := uint32(8_999_999), int64(20_999_999_123_456_789), uint64(21_000_000_000_000_000)
+	for i, check := range []string{"", lightclient.CheckOK, lightclient.CheckDiffers, lightclient.CheckUndecided} {
+		netuid := uint16(i * 1365)
+		x := lightclient.Subnet{Netuid: netuid, Name: "a name that is too long", Symbol: "ααααααααα", Neurons: 256, MaxUIDs: 256, Emission: 1_000_000_000,
+			Check: check, Burn: 100_000_000_000}
+		x.Schedule.Tempo, x.Schedule.CommitReveal, x.Schedule.RevealPeriod, x.Schedule.NextEpoch = 50_400, true, 100, &next
+		s.List = append(s.List, x)
+		c := lightclient.Check{Name: "alpha", Netuid: &netuid, Finding: check, Chain: &rao, Rule: &most}
+		if check == lightclient.CheckUndecided {
+			c.Chain, c.Rule, c.Why = nil, nil, "state of #8912399 is pruned: 8 peers asked keep 256 blocks; an archive peer or a bundle is needed"
+		}
+		s.Emission.Checks = append(s.Emission.Checks, c)
+	}
+	for _, name := range []string{"issuance", "balances", "growth", "mint"} {
+		s.Emission.Checks = append(s.Emission.Checks, lightclient.Check{Name: name, Finding: lightclient.CheckDiffers, Chain: &rao, Rule: &most})
+	}
+	s.Emission.Issued, s.Emission.Balances = most-1, most-1
+	s.Emission.Halving = &lightclient.Halving{At: most - most>>6, Emission: 15_625_000, Left: most>>6 - 1, Blocks: 1 << 40}
+	s.Emission.Before = &lightclient.BlockStatus{Number: 8_912_399}
+	var b bytes.Buffer
+	(&app{}).printSubnets(&b, s)
+	for line := range strings.Lines(b.String()) {
+		if n := utf8.RuneCountInString(strings.TrimSuffix(line, "\n")); n > 80 {
+			t.Errorf("%d columns: %s", n, line)
+		}
+	}
+	for _, want := range []string{" 4095 a name that…", " ? ", " differs ", "undecided alpha     of subnet 4095: state of #8912399 is pruned"} {
+		if !strings.Contains(b.String(), want) {
+			t.Errorf("lacks %q in\n%s", want, b.String())
+		}
+	}
+}

@@ -21,12 +21,13 @@ func (a *app) subnetsCommand() *cobra.Command {
 		Use:   "subnets [NETUID]",
 		Short: "all subnets, or the settings of one, proven",
 		Long: `Lists the subnets of the chain, which is proven to be all: neurons, tempo, how many
-epochs later commitments are revealed, the next block with an epoch if nothing defers it,
-and the alpha that each block emits. With a NETUID shows its owner, what a registration
-costs, and its hyperparameters; where the chain has set none, the default that holds.
+epochs later commitments are revealed (open: weights are set in the open), the next
+block with an epoch if nothing defers it, the alpha that each block emits to those who
+take part, and what a registration burns. With a NETUID shows its owner and its
+hyperparameters too; where the chain has set none, the default that holds.
 
 What the block issued is held to the rules of emission: TAO by TotalIssuance, and the
-alpha of each subnet by its own. A rule that was broken is named.
+alpha of each subnet by its own (CHECK). A rule that was broken is named.
 
 Ends with 3 where a rule of emission was broken, with 7 where the chain runs rules that were not audited, unless --assume-rules says
 which to take, and where no peer has that block's state any more.`,
@@ -87,9 +88,12 @@ func crop(s string, n int) string {
 
 func (a *app) printSubnets(w io.Writer, s *control.Subnets) {
 	a.from(w, networkName(s.Network, s.Demo), s.Source, s.Joined)
-	rows := [][]string{{"NETUID", "NAME", "TOKEN", "NEURONS", "TEMPO", "REVEAL", "NEXT EPOCH", "ALPHA/BLOCK", "CHECK", "BURN τ"}}
+	rows := [][]string{{"NETUID", "NAME", "TOKEN", "NEURONS", "TEMPO", "REVEAL", "NEXT EPOCH", "EMIT α", "CHECK", "BURN τ"}}
 	for _, x := range s.List {
-		reveal, next := "open", "–"
+		reveal, next, check := "open", "–", cmp.Or(x.Check, "–")
+		if check == lightclient.CheckUndecided {
+			check = "?"
+		}
 		switch {
 		case x.Netuid == 0:
 			reveal = "–" // nobody sets weights there
@@ -99,8 +103,8 @@ func (a *app) printSubnets(w io.Writer, s *control.Subnets) {
 		if x.Schedule.NextEpoch != nil {
 			next = block(*x.Schedule.NextEpoch)
 		}
-		rows = append(rows, []string{strconv.Itoa(int(x.Netuid)), crop(x.Name, 16), crop(x.Symbol, 6), fmt.Sprintf("%d/%d", x.Neurons, x.MaxUIDs),
-			strconv.Itoa(int(x.Schedule.Tempo)), reveal, next, tao(x.Emission, 4), cmp.Or(x.Check, "–"), tao(x.Burn, 3)})
+		rows = append(rows, []string{strconv.Itoa(int(x.Netuid)), crop(x.Name, 12), crop(x.Symbol, 5), fmt.Sprintf("%d/%d", x.Neurons, x.MaxUIDs),
+			strconv.Itoa(int(x.Schedule.Tempo)), reveal, next, tao(x.Emission, 4), check, tao(x.Burn, 3)})
 	}
 	a.printRows(w, rows, func(i int) bool { return i == 1 || i == 2 || i == 8 })
 	fmt.Fprintln(w)

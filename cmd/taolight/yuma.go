@@ -58,6 +58,9 @@ cannot be decided: pruned states, rules that were not audited, a block that did 
 					return a.reexecute(a.telling(ctx), who, control.ReexecuteQuestion{Netuid: q.Netuid, Block: q.Block})
 				})
 			}
+			if err := checkOut(svg); err != nil {
+				return err
+			}
 			q.Matrices = svg != ""
 			return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error {
 				y, err := who.Yuma(a.telling(ctx), q)

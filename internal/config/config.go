@@ -96,7 +96,7 @@ var settings = []Setting{
 		set: func(c *Config, v []string) (err error) { c.Finality, err = oneOf(v[0], Follow, Pull); return err }},
 	{Key: "checkpoint", Help: "file or NUMBER:HASH to trust instead of the built-in checkpoint",
 		set: func(c *Config, v []string) error { c.Checkpoint = v[0]; return nil }},
-	{Key: "watch", Help: "subnet whose weight commitments to keep with their proofs, like 18", List: true,
+	{Key: "watch", Help: "subnet whose commitments and epochs to keep with their proofs, like 18", List: true,
 		set: func(c *Config, v []string) (err error) { c.Watch, err = netuids(v); return err }},
 	{Key: "archive_mb", Help: "how much to keep of them, in MB, 1 to 64", Default: "16",
 		set: func(c *Config, v []string) (err error) { c.ArchiveMB, err = between(v[0], 1, MaxArchiveMB); return err }},

@@ -11,7 +11,6 @@ import (
 	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
-	"github.com/taolight/taolight/verify/epoch"
 	"github.com/taolight/taolight/verify/rules"
 	"github.com/taolight/taolight/verify/subtensor"
 )
@@ -65,26 +64,14 @@ func (l *Local) prove(ctx context.Context, q ProveQuestion, o lightclient.ProveO
 		return b, err
 	}
 	at := uint32(0)
-	if q.What == ProveEpoch && q.At == nil {
-		var last uint64
-		if _, err := l.Node.WithHead(ctx, func(s subtensor.State) (err error) {
-			last, err = epoch.LastStep(s, q.Netuid)
-			return err
-		}); err != nil {
-			return nil, err
+	h, err := l.Head(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if at = h.Number; q.At != nil {
+		if at = *q.At; at > h.Number {
+			return nil, fmt.Errorf("%w: #%d is above the finalized #%d", lightclient.ErrNotYet, at, h.Number)
 		}
-		if last == 0 || last > 1<<32-1 {
-			return nil, fmt.Errorf("%w: subnet %d", epoch.ErrNoEpoch, q.Netuid)
-		}
-		at = uint32(last)
-	} else if q.At != nil {
-		at = *q.At
-	} else {
-		h, err := l.Head(ctx)
-		if err != nil {
-			return nil, err
-		}
-		at = h.Number
 	}
 	var claim bundle.Claim
 	switch q.What {
@@ -113,7 +100,7 @@ func (l *Local) prove(ctx context.Context, q ProveQuestion, o lightclient.ProveO
 	case ProveSubnet:
 		claim = bundle.SubnetClaim{Netuid: q.Netuid, At: at}
 	case ProveEpoch:
-		return l.Node.ProveEpoch(ctx, q.Netuid, at, o)
+		return l.Node.ProveEpoch(ctx, q.Netuid, q.At, o)
 	default:
 		return nil, Errorf(Usage, "%w: no bundle is made of %q", ErrParams, q.What[:min(len(q.What), 64)])
 	}
