@@ -489,6 +489,12 @@ func TestValueAccess(t *testing.T) {
 			t.Errorf("%s %s: %d %v, %v", c.typ, c.scale, n, ok, err)
 		}
 	}
+	for raw, want := range map[string]string{"feffffffffffffffffffffffffffffff": "-2", "0000000000000000ffffffffffffff7f": "170141183460469231713240559642174554112"} {
+		v, err := m.Types.Decode(b.id("i128"), unhex(t, raw))
+		if err != nil || v.Big().String() != want {
+			t.Errorf("i128 %s: %v, %v, want %s", raw, v.Big(), err, want)
+		}
+	}
 	v, err := m.Types.Decode(b.id("Record"), unhex(t, "0700"+aliceKey+"0a00000000000000"+"03070001"+"00"))
 	if err != nil {
 		t.Fatal(err)
