@@ -166,6 +166,8 @@ func sample() *builder {
 	b.composite("Msb0", "bitvec::order::Msb0")
 	b.bits("BitVec<u8,Lsb0>", "u8", "Lsb0")
 	b.bits("BitVec<u16,Msb0>", "u16", "Msb0")
+	b.bits("BitVec<bool,Lsb0>", "bool", "Lsb0")
+	b.bits("BitVec<u128,Lsb0>", "u128", "Lsb0")
 	option := func(name, of string) {
 		def := append([]byte{1}, list(b.variant("None", 0), b.variant("Some", 1, of))...)
 		b.add(name, "Option", def, "T="+of)
@@ -241,7 +243,7 @@ func (b *builder) metadata(version byte) []byte {
 		return p
 	}
 	deprecated := v16(append(cat([]byte{2}, text("use another")), 1, 4, '1'))
-	docs := list(text(" What it is."), text(""), text(" \x1b[2Jmore"))
+	docs := list(text(" What it is."), text(""), text(" \x1b[2Jmore\nstill more"))
 	enum := func(name string) []byte {
 		return cat([]byte{1}, b.ref(name), v16(list([]byte{0, 1}, cat([]byte{3, 2}, text("gone"), []byte{0}))))
 	}

@@ -44,9 +44,11 @@ func TestDigestRefused(t *testing.T) {
 		t.Error(err)
 	}
 	m = demo(t, 15)
-	m.Extrinsic.Signature = sample().id("Compact<bool>")
-	if _, err := m.Digest(ChainInfo{}); !errors.Is(err, ErrUnknown) {
-		t.Error(err)
+	for _, name := range []string{"Compact<bool>", "BitVec<bool,Lsb0>", "BitVec<u128,Lsb0>"} {
+		m.Extrinsic.Signature = sample().id(name)
+		if _, err := m.Digest(ChainInfo{}); !errors.Is(err, ErrUnknown) {
+			t.Errorf("%s: %v", name, err)
+		}
 	}
 }
 

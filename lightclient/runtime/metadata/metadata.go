@@ -138,7 +138,7 @@ func (d Docs) String() string {
 }
 
 func printable(c rune) rune {
-	if control(c) {
+	if control(c) && c != '\n' {
 		return -1
 	}
 	return c

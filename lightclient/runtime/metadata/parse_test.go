@@ -34,7 +34,7 @@ func TestParse(t *testing.T) {
 				t.Errorf("docs %q", p.Docs)
 			}
 			it, err := m.Item("System.Hashed")
-			if err != nil || !it.Optional || len(it.Keys) != 4 || it.Keys[1] != b.id("[u16; 2]") || it.Docs.String() != "What it is.\n\n[2Jmore" {
+			if err != nil || !it.Optional || len(it.Keys) != 4 || it.Keys[1] != b.id("[u16; 2]") || it.Docs.String() != "What it is.\n\n[2Jmore\nstill more" {
 				t.Errorf("%+v, %v", it, err)
 			}
 			if it, err = m.Item("System.Pair"); err != nil || len(it.Keys) != 1 || it.Keys[0] != b.id("Key2") {

@@ -40,6 +40,8 @@ var values = []struct{ typ, scale, json, text string }{
 	{"str", "10f09f998f", `"🙏"`, ""},
 	{"()", "", `[]`, ""},
 	{"Nothing", "", `{}`, ""},
+	{"str", "143c263e225c", `"<&>\"\\"`, `"<&>\"\\"`},
+	{"str", "041b", `"\u001b"`, `"\x1b"`},
 	{"Vec<u8>", "00", `"0x"`, "0x"},
 	{"Vec<u8>", "0c54414f", `"0x54414f"`, `"TAO"`},
 	{"Vec<u8>", "081b5b", `"0x1b5b"`, "0x1b5b"},
@@ -164,6 +166,7 @@ func TestWords(t *testing.T) {
 		{"str", `"\"x\""`, "0c227822"},
 		{"str", "0x41", "1030783431"},
 		{"char", "é", "e9000000"},
+		{"char", "\ufffd", "fdff0000"},
 		{"Vec<u8>", "TAO", "0c54414f"},
 		{"Vec<u8>", "0x54414f", "0c54414f"},
 		{"Vec<u8>", `"TAO"`, "0c54414f"},
@@ -248,6 +251,12 @@ func TestWordsRefused(t *testing.T) {
 		{"Compact<bool>", "1", "nothing that has a compact form", ErrUnknown},
 		{"Compact<u8>", "256", "256 does not fit Compact<u8>", ErrInput},
 		{"Compact<()>", "1", "want []", ErrInput},
+		{"char", "\xff", "want one character", ErrInput},
+		{"char", "ab", "want one character", ErrInput},
+		{"char", "", "want one character", ErrInput},
+		{"str", "\xff", "want text", ErrInput},
+		{"BitVec<bool,Lsb0>", "1", "bits in words of that type", ErrUnknown},
+		{"BitVec<u128,Lsb0>", "1", "bits in words of that type", ErrUnknown},
 		{"BitVec<u8,Lsb0>", "102", "want digits 0 and 1", ErrInput},
 		{"Void", "x", `no variant of Void is called "x"`, ErrUnknown},
 		{"Loop", "[[[[[[[[[[1]]]]]]]]]]", "", nil},
@@ -297,6 +306,8 @@ func TestDecodeRefused(t *testing.T) {
 		{"Kind", "030700", ".Two.1: at byte 3, reading bool: input too short", scale.ErrShort},
 		{"Void", "00", "variant 0", ErrUnknown},
 		{"Record", "0700" + aliceKey + "0a00000000000000" + "09" + "00", ".kind: at byte 42, reading Kind: not in the metadata: variant 9", ErrUnknown},
+		{"BitVec<bool,Lsb0>", "04" + "01", "bits in words of that type", ErrUnknown},
+		{"BitVec<u128,Lsb0>", "04" + "01000000000000000000000000000000", "bits in words of that type", ErrUnknown},
 		{"BitVec<u8,Lsb0>", "0c0d", "shortest form", scale.ErrNonCanonical},
 		{"BitVec<u8,Lsb0>", "fd03ff", "255 bits in 1 bytes", scale.ErrShort},
 		{"Call", "0b000400000801", ".Utility.batch.calls[0].System.remark.remark: at byte 5, reading Vec<u8>: input too short", scale.ErrShort},
@@ -461,6 +472,29 @@ func TestReader(t *testing.T) {
 
 func TestValueAccess(t *testing.T) {
 	b, m := sample(), demo(t, 16)
+	for _, c := range []struct {
+		typ, scale string
+		want       uint64
+		ok         bool
+	}{
+		{"u128", "ffffffffffffffff0000000000000000", 1<<64 - 1, true},
+		{"u128", "00000000000000000100000000000000", 0, false},
+		{"i64", "ffffffffffffffff", 0, false},
+		{"i64", "ffffffffffffff7f", 1<<63 - 1, true},
+		{"bool", "01", 1, true},
+		{"str", "0431", 0, false},
+	} {
+		v, err := m.Types.Decode(b.id(c.typ), unhex(t, c.scale))
+		if n, ok := v.Uint64(); err != nil || ok != c.ok || ok && n != c.want {
+			t.Errorf("%s %s: %d %v, %v", c.typ, c.scale, n, ok, err)
+		}
+	}
+	for raw, want := range map[string]string{"feffffffffffffffffffffffffffffff": "-2", "0000000000000000ffffffffffffff7f": "170141183460469231713240559642174554112"} {
+		v, err := m.Types.Decode(b.id("i128"), unhex(t, raw))
+		if err != nil || v.Big().String() != want {
+			t.Errorf("i128 %s: %v, %v, want %s", raw, v.Big(), err, want)
+		}
+	}
 	v, err := m.Types.Decode(b.id("Record"), unhex(t, "0700"+aliceKey+"0a00000000000000"+"03070001"+"00"))
 	if err != nil {
 		t.Fatal(err)
