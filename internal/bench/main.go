@@ -38,11 +38,19 @@ var sections = []struct {
 	{"trie", proofs},
 	{"pairing", pairings},
 	{"bundle", bundles},
+	{"runtime", executed},
 	{"size", sizes},
 	{"node", node},
 }
 
 func main() {
+	if step := os.Getenv(runtimeStep); step != "" {
+		if err := measureRuntime(step); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	var names []string
 	for _, s := range sections {
 		names = append(names, s.name)
