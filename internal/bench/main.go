@@ -39,6 +39,7 @@ var sections = []struct {
 	{"pairing", pairings},
 	{"yuma", computations},
 	{"bundle", bundles},
+	{"runtime", executed},
 	{"size", sizes},
 	{"localnet", localnets},
 	{"node", node},
@@ -47,6 +48,13 @@ var sections = []struct {
 func main() {
 	if engine := os.Getenv(childEnv); engine != "" {
 		localnetChild(engine)
+		return
+	}
+	if step := os.Getenv(runtimeStep); step != "" {
+		if err := measureRuntime(step); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
 		return
 	}
 	var names []string
