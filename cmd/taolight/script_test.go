@@ -79,11 +79,14 @@ func setup(env *testscript.Env) error {
 		return err
 	}
 	env.Setenv("TAOLIGHT", program)
+	env.Setenv("TAOLIGHT_VECTORS", os.Getenv("TAOLIGHT_VECTORS"))
 	return nil
 }
 
 func condition(name string) (bool, error) {
 	switch name {
+	case "vectors":
+		return os.Getenv("TAOLIGHT_VECTORS") != "", nil
 	case "root":
 		return os.Geteuid() == 0, nil
 	case "namespace":
