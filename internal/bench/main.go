@@ -38,14 +38,22 @@ var sections = []struct {
 	{"trie", proofs},
 	{"pairing", pairings},
 	{"bundle", bundles},
-	{"size", sizes},
+	{"runtime", executed},
 	{"localnet", localnets},
+	{"size", sizes},
 	{"node", node},
 }
 
 func main() {
 	if engine := os.Getenv(childEnv); engine != "" {
 		localnetChild(engine)
+		return
+	}
+	if step := os.Getenv(runtimeStep); step != "" {
+		if err := measureRuntime(step); err != nil {
+			fmt.Fprintln(os.Stderr, "bench:", err)
+			os.Exit(1)
+		}
 		return
 	}
 	var names []string

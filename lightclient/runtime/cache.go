@@ -36,7 +36,10 @@ func openCache(dir string) (*cache, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, err
 	}
-	return &cache{dir}, checkOwner(dir, true)
+	if err := checkOwner(dir, true); err != nil {
+		return nil, err
+	}
+	return &cache{dir}, nil
 }
 
 // checkOwner returns an error unless path is a folder, or a regular file, of this user that nobody

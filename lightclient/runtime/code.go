@@ -87,6 +87,9 @@ func readSections(wasm []byte) (*sections, error) {
 		case startSection:
 			return nil, fmt.Errorf("%w: section at byte %d: a start function", ErrCode, at)
 		default:
+			if err := checkSection(id, body); err != nil {
+				return nil, fmt.Errorf("%w: section at byte %d: %v", ErrCode, at, err)
+			}
 			s.stripped = append(s.stripped, wasm[at:at+1+n+int(size)]...)
 		}
 		at += 1 + n + int(size)

@@ -159,7 +159,16 @@ func TestHostileCode(t *testing.T) {
 		"a name twice, with two types": {change: func(p *program) {
 			p.imports = env("ext_a i:i", "ext_a I:I")
 		}, says: "signature mismatch"},
-		"a body that is none": {change: func(p *program) { p.functions[0].body = []byte{0x6a} }, says: "invalid function"},
+		"types that are not there":      {code: wasmWith(1, 0xff, 0xff, 0xff, 0xff, 0x0f), says: "4294967295 types"},
+		"parameters that are not there": {code: wasmWith(1, 1, 0x60, 0x80, 0x80, 0x80, 0xc0, 0), says: "134217728 parameters"},
+		"an import's name":              {code: wasmWith(2, 1, 0xff, 0xff, 0xff, 0x7f), says: "ends early"},
+		"a table of 128 M":              {code: wasmWith(4, 1, 0x70, 0, 0x80, 0x80, 0x80, 0xc0, 0), says: "134217728 elements"},
+		"elements that are not there":   {code: wasmWith(9, 1, 0, 0x41, 0, 0x0b, 0xff, 0xff, 0x3f), says: "1048575 elements"},
+		"4 G locals":                    {code: wasmWith(10, 1, 8, 1, 0xff, 0xff, 0xff, 0xff, 0x0f, 0x7f, 0x0b), says: "4294967295 locals"},
+		"data that is not there":        {code: wasmWith(11, 1, 1, 0xff, 0xff, 0xff, 0xff, 0x0f), says: "ends early"},
+		"a section of exceptions":       {code: wasmWith(13, 0), says: "section 13"},
+		"a tail":                        {code: wasmWith(1, 0, 0), says: "left over"},
+		"a body that is none":           {change: func(p *program) { p.functions[0].body = []byte{0x6a} }, says: "invalid function"},
 		"version that is none": {change: func(p *program) {
 			p.tail = appendSection(appendSection(nil, 0, append(appendName(nil, "runtime_version"), 0xff)), 0, appendName(nil, "runtime_apis"))
 		}, says: "runtime_version"},
@@ -181,6 +190,11 @@ func TestHostileCode(t *testing.T) {
 			}
 		})
 	}
+}
+
+// wasmWith is a module of one section.
+func wasmWith(id byte, body ...byte) []byte {
+	return appendSection([]byte("\x00asm\x01\x00\x00\x00"), id, body)
 }
 
 // The same bytes over and over compress to next to nothing: a gigabyte of them is refused, whether

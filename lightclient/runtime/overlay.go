@@ -361,16 +361,12 @@ func (o *Overlay) Next(child, key []byte) (next []byte, found bool, err error) {
 	// The next key of the state that the overlay has not deleted …
 	from := key
 	for {
-		k, ok, err := s.state.Next(from)
+		k, ok, err := s.below(from)
 		if err != nil {
 			return nil, false, err
 		}
 		if !ok {
-			next = nil
 			break
-		}
-		if bytes.Compare(k, from) <= 0 {
-			return nil, false, fmt.Errorf("next key of %x: %w: the state gives %x", from, ErrState, k)
 		}
 		if e := s.entries[string(k)]; e == nil || e.kind != deleted {
 			next = k
@@ -391,6 +387,16 @@ func (o *Overlay) Next(child, key []byte) (next []byte, found bool, err error) {
 		}
 	}
 	return next, next != nil, nil
+}
+
+// below returns the next key of the state under the overlay. One that does not move on would be
+// walked for ever.
+func (s *space) below(key []byte) ([]byte, bool, error) {
+	next, found, err := s.state.Next(key)
+	if err == nil && found && bytes.Compare(next, key) <= 0 {
+		err = fmt.Errorf("key after 0x%x: %w: it says 0x%x", key, ErrState, next)
+	}
+	return next, found, err
 }
 
 // index returns the keys of s in order.
@@ -430,9 +436,9 @@ func (o *Overlay) Clear(child, prefix []byte, limit int) (visited uint32, all bo
 	}
 	key, found := prefix, false
 	if _, found, err = s.state.Get(prefix); err == nil && !found {
-		key, found, err = s.state.Next(prefix)
+		key, found, err = s.below(prefix)
 	}
-	for ; err == nil && found && bytes.HasPrefix(key, prefix); key, found, err = s.state.Next(key) {
+	for ; err == nil && found && bytes.HasPrefix(key, prefix); key, found, err = s.below(key) {
 		if limit >= 0 && uint64(visited) == uint64(limit) {
 			return visited, false, nil
 		}

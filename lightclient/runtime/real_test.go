@@ -159,3 +159,143 @@ func TestRealBlock(t *testing.T) {
 	block := append(made.Encode(), append(scale.AppendCompact(nil, 1), extrinsics[0]...)...)
 	run(t, r, "Core_execute_block", block, o)
 }
+
+// A call on a proof answers as the call on the whole state; the proof to keep is what it asked for.
+func TestRealProof(t *testing.T) {
+	kv := genesis(t)
+	r := load(t, Config{}, kv[":code"])
+	whole := trie.From(trie.V1, kv)
+	head := verify.Header{Number: 1, ParentHash: verify.Hash{1}, Digest: []verify.DigestItem{{
+		Type: verify.DigestPreRuntime, Engine: [4]byte{'a', 'u', 'r', 'a'}, Data: scale.AppendU64(nil, 1_000),
+	}}}
+	for _, c := range []struct {
+		method string
+		input  []byte
+	}{{"AuraApi_authorities", nil}, {"GrandpaApi_grandpa_authorities", nil}, {"Core_initialize_block", head.Encode()}} {
+		asked := &asking{State: NewTrieState(whole)}
+		o := NewOverlay(asked)
+		want := run(t, r, c.method, c.input, o)
+		nodes := whole.ProveQuery(asked.Query)
+
+		s, err := NewProofState(whole.Root(), nodes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		p := NewOverlay(s)
+		if got := run(t, r, c.method, c.input, p); !bytes.Equal(got, want) {
+			t.Errorf("%s: %x on the proof, %x on the state", c.method, got, want)
+		}
+		if len(p.Changes()) != len(o.Changes()) || len(want) == 0 && len(o.Changes()) == 0 {
+			t.Errorf("%s: %d changes on the proof, %d on the state", c.method, len(p.Changes()), len(o.Changes()))
+		}
+		if err := s.CheckUsed(); err != nil {
+			t.Errorf("%s: %v", c.method, err)
+		}
+
+		// Without any one of its nodes it is incomplete, and says what to ask for: with a proof of
+		// that, the call goes on.
+		for i := range nodes {
+			less := append(append([][]byte(nil), nodes[:i]...), nodes[i+1:]...)
+			s, err := NewProofState(whole.Root(), less)
+			if err != nil {
+				t.Fatal(err)
+			}
+			_, err = r.Call(t.Context(), c.method, c.input, NewOverlay(s))
+			var missing *IncompleteError
+			if !errors.Is(err, ErrIncomplete) || !errors.As(err, &missing) {
+				t.Errorf("%s without node %d: %v", c.method, i, err)
+				continue
+			}
+			fetches := 0
+			for errors.As(err, &missing) && fetches < 100 {
+				fetches++
+				q := trie.Query{Keys: [][]byte{missing.Key}}
+				if missing.Next {
+					q = trie.Query{Next: [][]byte{missing.Key}}
+				}
+				if s, err = s.Extend(whole.ProveQuery(q)); err != nil {
+					t.Fatal(err)
+				}
+				var got []byte
+				if got, err = r.Call(t.Context(), c.method, c.input, NewOverlay(s)); err == nil && !bytes.Equal(got, want) {
+					t.Errorf("%s after asking: %x, want %x", c.method, got, want)
+				}
+			}
+			if err != nil {
+				t.Errorf("%s without node %d, after %d proofs: %v", c.method, i, fetches, err)
+			}
+		}
+
+		// One node too many changes nothing, is refused where a proof is to be kept, and is not in
+		// what is kept.
+		more := append(append([][]byte(nil), nodes...), bytes.Repeat([]byte{7}, 40))
+		if s, err = NewProofState(whole.Root(), more); err != nil {
+			t.Fatal(err)
+		}
+		if got := run(t, r, c.method, c.input, NewOverlay(s)); !bytes.Equal(got, want) {
+			t.Errorf("%s with a node too many: %x, want %x", c.method, got, want)
+		}
+		if err := s.CheckUsed(); !errors.Is(err, trie.ErrUnusedNode) {
+			t.Errorf("%s with a node too many: %v", c.method, err)
+		}
+		if kept, err := s.Minimal(); err != nil || len(kept) != len(nodes) {
+			t.Errorf("%s: %d nodes to keep, %v, want %d", c.method, len(kept), err, len(nodes))
+		}
+	}
+	// A proof cannot tell a root.
+	s, err := NewProofState(whole.Root(), whole.ProveQuery(trie.Query{Prefixes: [][]byte{{}}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := NewOverlay(s).Root(trie.V1); !errors.Is(err, ErrRoot) {
+		t.Errorf("root of a proof: %v", err)
+	}
+}
+
+// asking remembers what a call asks of its state.
+type asking struct {
+	State
+	trie.Query
+}
+
+func (a *asking) Get(key []byte) ([]byte, bool, error) {
+	a.Keys = append(a.Keys, bytes.Clone(key))
+	return a.State.Get(key)
+}
+
+func (a *asking) Next(key []byte) ([]byte, bool, error) {
+	a.Query.Next = append(a.Query.Next, bytes.Clone(key))
+	return a.State.Next(key)
+}
+
+// Compiled, from the cache and interpreted say the same.
+func TestRealCompiled(t *testing.T) {
+	kv := genesis(t)
+	var warned []string
+	cfg := Config{CacheDir: filepath.Join(t.TempDir(), "code"), LogLevel: LogWarn, Log: func(_ int, target, message string) {
+		if target == "executor" {
+			warned = append(warned, message)
+		}
+	}}
+	interpreted := load(t, Config{Interpreter: true}, kv[":code"])
+	compiled := load(t, cfg, kv[":code"])
+	if compiled.engine.Interprets() != nil {
+		t.Skip(compiled.engine.Interprets())
+	}
+	want := run(t, interpreted, "Metadata_metadata", nil, nil)
+	if compiled.Compiled() {
+		t.Error("compiled before it was asked")
+	}
+	if err := compiled.Compile(t.Context()); err != nil || !compiled.Compiled() {
+		t.Fatal(err)
+	}
+	cached := load(t, cfg, kv[":code"])
+	if !cached.Compiled() || len(warned) > 0 {
+		t.Errorf("the cache was not used: %q", warned)
+	}
+	for name, r := range map[string]*Runtime{"compiled": compiled, "cached": cached} {
+		if !bytes.Equal(run(t, r, "Metadata_metadata", nil, nil), want) {
+			t.Errorf("%s: other metadata than interpreted", name)
+		}
+	}
+}
