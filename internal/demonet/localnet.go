@@ -26,7 +26,7 @@ const (
 	fillTime   = 10 * time.Second     // of that, to fill it with extrinsics of others
 	admitTime  = 5 * time.Second      // to judge an extrinsic
 	callTime   = 10 * time.Second     // to execute a call of somebody else's
-	executions = 4                    // of the last two at a time
+	executions = 2                    // of the last two at a time
 	maxLoaded  = 3                    // runtimes that are ready: before and after an upgrade, and one more
 	maxProof   = wire.MaxResponse / 2 // bytes of the proof of a call
 )
