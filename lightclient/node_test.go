@@ -2,6 +2,8 @@ package lightclient_test
 
 import (
 	"context"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -225,5 +227,61 @@ func TestDiscovery(t *testing.T) {
 	open, _, err := node.Peers(ctx)
 	if err != nil || len(open) != 5 {
 		t.Errorf("%d peers open, %v", len(open), err)
+	}
+}
+
+// TestLocalnet follows a chain that the test network's first runtime makes, over changes of the set, and reads
+// what an extrinsic has done there.
+func TestLocalnet(t *testing.T) {
+	dir := os.Getenv("TAOLIGHT_VECTORS")
+	if dir == "" {
+		t.Skip("TAOLIGHT_VECTORS is not set: no chain spec with a runtime")
+	}
+	spec, err := os.ReadFile(filepath.Join(dir, "chain", "raw_spec_testfinney.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	net := startDemo(t, demonet.Config{ChainSpec: spec, History: 100, SetChangeEvery: 30})
+	n := newNotes(t)
+	node, _ := startNode(t, config(net, n))
+	_, i := n.wait(0, "warp done")
+	x, err := net.Sign("Bob", 0, append([]byte{0, 7}, 4*3, 'h', 'i', '!')) // System.remark_with_event
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash, err := net.Submit(x)
+	if err != nil {
+		t.Fatal(err)
+	}
+	runDemo(t, net)
+	_, i = n.wait(i, "authority set")
+	n.wait(i, "final #")
+	s := status(t, node)
+	check(t, net, s)
+	if s.State != "following" {
+		t.Errorf("state %q, health %+v", s.State, s.Health)
+	}
+	if f, ok := net.Fate(hash); !ok || f.Number == 0 || f.Err != nil {
+		t.Fatalf("the extrinsic: %+v", f)
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	bob, err := verify.ParseAccount("5FHneW46xGXgs5mUiveU4sbTyGBzmstUspZC92UhjJM694ty")
+	if err != nil {
+		t.Fatal(err)
+	}
+	account := verify.AppendBlake2b128Concat(verify.StorageKey("System", "Account"), bob[:])
+	r, err := node.Read(ctx, account, []byte(":code"), verify.StorageKey("Drand", "LastStoredRound"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := r.Values[0]; v.Outcome != trie.Present || v.Value[0] != 1 {
+		t.Errorf("Bob's account, whose nonce is 1: %v %x", v.Outcome, v.Value)
+	}
+	if v := r.Values[1]; v.Outcome != trie.Present || len(v.Value) != 286_766 {
+		t.Errorf(":code is %v with %d bytes", v.Outcome, len(v.Value))
+	}
+	if v := r.Values[2]; v.Outcome != trie.Absent {
+		t.Errorf("an item that spec 103 does not have is %v", v.Outcome)
 	}
 }

@@ -39,7 +39,7 @@ type instance struct {
 }
 
 // startDemo starts the demo network and makes its genesis the place to start from.
-func (p *place) startDemo(ctx context.Context, cfg demonet.Config) (*demonet.Network, <-chan struct{}, error) {
+func (p *place) startDemo(ctx context.Context, cfg demonet.Config, notes func(lightclient.Note)) (*demonet.Network, <-chan struct{}, error) {
 	net, err := demonet.New(cfg)
 	if err != nil {
 		return nil, nil, &control.Error{Code: control.Usage, Err: err}
@@ -53,7 +53,9 @@ func (p *place) startDemo(ctx context.Context, cfg demonet.Config) (*demonet.Net
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		net.Run(ctx)
+		if err := net.Run(ctx); ctx.Err() == nil {
+			notes(lightclient.Note{Topic: "demo", Text: err.Error() + "; there are no more blocks", Warn: true})
+		}
 	}()
 	return net, ended, nil
 }
@@ -71,7 +73,7 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 	}
 	var err error
 	if p.cfg.Network == config.Demo { // its genesis, and so its root, is new with each start
-		net, ended, err := p.startDemo(ctx, demo)
+		net, ended, err := p.startDemo(ctx, demo, notes)
 		if err != nil {
 			return fail(err)
 		}

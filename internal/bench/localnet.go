@@ -35,7 +35,7 @@ type localnetFigure struct {
 func localnets() ([]row, error) {
 	dir := os.Getenv("TAOLIGHT_VECTORS")
 	if dir == "" {
-		return []row{{"localnet on a real runtime", "", "skipped: no chain spec, TAOLIGHT_VECTORS is not set", true}}, nil
+		return []row{{"localnet on a real runtime", "", "SKIP: TAOLIGHT_VECTORS does not name the folder with the chain spec", true}}, nil
 	}
 	var rows []row
 	for _, e := range []struct {
@@ -43,7 +43,7 @@ func localnets() ([]row, error) {
 		resident int // MiB
 	}{{"interpreted", 128}, {"compiled", 96}} {
 		cmd := exec.Command(os.Args[0])
-		cmd.Env = append(os.Environ(), childEnv+"="+e.name)
+		cmd.Env = append(os.Environ(), childEnv+"="+e.name, "GOMEMLIMIT=64MiB")
 		cmd.Stderr = os.Stderr
 		out, err := cmd.Output()
 		if err != nil {
@@ -55,7 +55,7 @@ func localnets() ([]row, error) {
 		}
 		name := fmt.Sprintf("localnet on %s, %s: ", f.Runtime, e.name)
 		if f.Skip != "" {
-			rows = append(rows, row{"localnet, " + e.name, "", "skipped: " + f.Skip, true})
+			rows = append(rows, row{"localnet, " + e.name, "", "SKIP: " + f.Skip, true})
 			continue
 		}
 		rows = append(rows,

@@ -40,8 +40,8 @@ var sections = []struct {
 	{"yuma", computations},
 	{"bundle", bundles},
 	{"runtime", executed},
-	{"size", sizes},
 	{"localnet", localnets},
+	{"size", sizes},
 	{"node", node},
 }
 

@@ -123,7 +123,7 @@ func (l *localnet) sudo(d *draft, call []byte) error {
 	for _, pallet := range sudoPallets {
 		for _, x := range l.sign(d.runtime, developers[0], nonce, append([]byte{pallet, 0}, call...)) {
 			o, err := d.apply(x)
-			if err != nil || o.in {
+			if err != nil || o.in || understood(o.err) {
 				return errors.Join(err, o.err)
 			}
 			refused = errors.Join(refused, o.err)
@@ -143,9 +143,14 @@ func (l *localnet) sign(r *runtime.Runtime, name string, nonce uint32, call []by
 	return out
 }
 
+// understood reports whether a runtime that refuses an extrinsic has read it as it was meant.
+func understood(err error) bool {
+	var v *ValidityError
+	return errors.As(err, &v) && nameOf(invalidNames[:], v.Kind) != "BadProof"
+}
+
 // Sign makes an extrinsic of a call as the runtime at the best block wants it, signed by a developer, such
-// as "Alice", whose keys everybody knows. If the runtime takes it in no form, that of the last refusal is
-// the error.
+// as "Alice", whose keys everybody knows. An error is why the runtime would refuse it.
 func (n *Network) Sign(name string, nonce uint32, call []byte) ([]byte, error) {
 	l, ok := n.chain.producer.(*localnet)
 	if !ok {
@@ -166,6 +171,8 @@ func (n *Network) Sign(name string, nonce uint32, call []byte) ([]byte, error) {
 	for _, x := range l.sign(r, name, nonce, call) {
 		if err = l.admit(&best, x); err == nil {
 			return x, nil
+		} else if understood(err) {
+			break
 		}
 	}
 	return nil, fmt.Errorf("demo network: sign: %w", err)

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/taolight/taolight/lightclient/runtime"
+	"github.com/taolight/taolight/lightclient/wire"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/aura"
 	"github.com/taolight/taolight/verify/drand"
@@ -20,14 +21,14 @@ import (
 
 // Our own limits of execution.
 const (
-	bootTime   = 2 * time.Minute  // to load a runtime and build its genesis
-	buildTime  = 30 * time.Second // to make a block
-	fillTime   = 10 * time.Second // of that, to fill it with extrinsics of others
-	admitTime  = 5 * time.Second  // to judge an extrinsic
-	callTime   = 10 * time.Second // to execute a call of somebody else's
-	executions = 4                // of the last two at a time
-	maxLoaded  = 3                // runtimes that are ready: before and after an upgrade, and one more
-	maxProof   = 8 << 20          // bytes of the proof of a call; more than wire.MaxLight would be refused
+	bootTime   = 2 * time.Minute      // to load a runtime and build its genesis
+	buildTime  = 30 * time.Second     // to make a block
+	fillTime   = 10 * time.Second     // of that, to fill it with extrinsics of others
+	admitTime  = 5 * time.Second      // to judge an extrinsic
+	callTime   = 10 * time.Second     // to execute a call of somebody else's
+	executions = 2                    // of the last two at a time
+	maxLoaded  = 3                    // runtimes that are ready: before and after an upgrade, and one more
+	maxProof   = wire.MaxResponse / 2 // bytes of the proof of a call
 )
 
 // Errors of executing.
@@ -68,6 +69,9 @@ func newLocalnet(keys *keyring, cfg Config) (*localnet, error) {
 	spec, err := readGenesis(cfg.ChainSpec)
 	if err != nil {
 		return nil, err
+	}
+	if cfg.Executor.Log == nil {
+		cfg.Executor.Log = func(_ int, target, message string) { cfg.Log.Warn(message, "target", target) }
 	}
 	engine, err := runtime.New(cfg.Executor)
 	if err != nil {
@@ -165,19 +169,21 @@ func (l *localnet) origin() *Origin { return &l.from }
 // drand is what the pulses of the real chain are checked with.
 func (l *localnet) drand() drand.Beacon { return drand.Quicknet() }
 
-// build makes a block. If the network could not go on after it, it is made again with nothing of others.
+// build makes a block. If none comes of it with what others have sent, or none that the network could go
+// on after, it is made without: what was applied is refused, what was not may wait.
 func (l *localnet) build(parent *block, slot uint64, fork int, offered [][]byte) (*block, []outcome, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), buildTime)
-	defer cancel()
-	b, outcomes, err := l.execute(ctx, parent, slot, fork, offered)
-	if errors.Is(err, ErrUnfit) && len(offered) > 0 {
-		for i := range outcomes {
-			if outcomes[i].in {
-				outcomes[i] = outcome{err: err}
-			}
-		}
-		b, _, err = l.execute(ctx, parent, slot, fork, nil)
+	b, outcomes, err := l.execute(parent, slot, fork, offered)
+	if err == nil || len(offered) == 0 {
+		return b, outcomes, err
 	}
+	for i, o := range outcomes {
+		if o.in {
+			outcomes[i] = outcome{err: err}
+		} else if o.err == nil {
+			outcomes[i] = outcome{later: true}
+		}
+	}
+	b, _, err = l.execute(parent, slot, fork, nil)
 	return b, outcomes, err
 }
 
@@ -194,11 +200,15 @@ func (d *draft) call(method string, args []byte) ([]byte, error) {
 	return d.runtime.Call(d.ctx, method, args, d.overlay)
 }
 
-// execute makes a block as sc-block-builder does: initialize, inherents, extrinsics, finalize.
-func (l *localnet) execute(ctx context.Context, parent *block, slot uint64, fork int, offered [][]byte) (*block, []outcome, error) {
+// execute makes a block as sc-block-builder does: initialize, inherents, extrinsics, finalize. The outcomes
+// are there with an error, too.
+func (l *localnet) execute(parent *block, slot uint64, fork int, offered [][]byte) (*block, []outcome, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), buildTime)
+	defer cancel()
+	outcomes := make([]outcome, len(offered))
 	r, err := l.runtimeAt(ctx, parent)
 	if err != nil {
-		return nil, nil, err
+		return nil, outcomes, err
 	}
 	d := &draft{ctx: ctx, runtime: r, overlay: runtime.NewOverlay(parent.whole)}
 	h := &verify.Header{ParentHash: parent.hash, Number: parent.header.Number + 1, Digest: []verify.DigestItem{
@@ -206,17 +216,16 @@ func (l *localnet) execute(ctx context.Context, parent *block, slot uint64, fork
 	}}
 	mode, err := d.call("Core_initialize_block", h.Encode())
 	if err != nil {
-		return nil, nil, err
+		return nil, outcomes, err
 	}
 	// Timestamp.set takes any time of the slot, and wants half a slot between two.
 	now := slot * l.slotMS
 	if fork != 0 {
-		now += 1 + uint64(fork)%(l.slotMS/2)
+		now += 1 + uint64(fork)%max(l.slotMS/2, 1)
 	}
 	if err := d.inherents(now, slot); err != nil {
-		return nil, nil, err
+		return nil, outcomes, err
 	}
-	outcomes := make([]outcome, len(offered))
 	begin := time.Now()
 	for i, x := range offered {
 		if len(mode) == 1 && mode[0] != 0 || time.Since(begin) > fillTime { // OnlyInherents, while a migration runs
@@ -224,26 +233,26 @@ func (l *localnet) execute(ctx context.Context, parent *block, slot uint64, fork
 			continue
 		}
 		if outcomes[i], err = d.apply(x); err != nil {
-			return nil, nil, err
+			return nil, outcomes, err
 		}
 	}
 	if l.change.due(h.Number) {
 		if err := l.changeSet(d, h.Number, parent.set+1); err != nil {
-			return nil, nil, fmt.Errorf("change to set %d: %w", parent.set+1, err)
+			return nil, outcomes, fmt.Errorf("change to set %d: %w", parent.set+1, err)
 		}
 	}
 	out, err := d.call("BlockBuilder_finalize_block", nil)
 	if err != nil {
-		return nil, nil, err
+		return nil, outcomes, err
 	}
 	b := &block{parent: parent, slot: slot, body: d.body, aura: parent.aura, set: parent.set}
 	if b.header, err = verify.DecodeHeader(out); err != nil {
-		return nil, nil, fmt.Errorf("BlockBuilder_finalize_block: %w", err)
+		return nil, outcomes, fmt.Errorf("BlockBuilder_finalize_block: %w", err)
 	}
 	b.whole = parent.whole.Apply(trie.Version(r.Version().State), d.overlay.Changes())
 	b.state = b.whole.Trie()
 	if err := l.check(b, h); err != nil {
-		return nil, nil, err
+		return nil, outcomes, err
 	}
 	return b, outcomes, l.inherit(ctx, b)
 }

@@ -457,6 +457,46 @@ func TestLocalnetGossip(t *testing.T) {
 	if _, err := n.Submit(signed(n.chain, "Eve", 0, remarkCall(nil))); !errors.Is(err, ErrInvalid) {
 		t.Errorf("another of the same nonce: %v", err)
 	}
+	if _, err := n.Sign("Eve", 0, remarkCall(nil)); err == nil || !strings.Contains(err.Error(), "Stale") {
+		t.Errorf("signed with the same nonce: %v", err)
+	}
+	if _, err := n.Sign("Mallory", 0, remarkCall(nil)); err == nil {
+		t.Error("anybody can sign")
+	}
+}
+
+// FuzzLocalnet gives a runtime calls and extrinsics of any bytes. Nothing of it may end the chain, or stay in
+// its state.
+func FuzzLocalnet(f *testing.F) {
+	c := quiet(f, Config{ChainSpec: specFile(f), History: 2})
+	l := c.producer.(*localnet)
+	root := c.best().header.StateRoot
+	f.Add("Core_version", []byte{})
+	f.Add("AccountNonceApi_account_nonce", make([]byte, 31))
+	f.Add("Core_execute_block", append(c.best().header.Encode(), 0))
+	f.Add("BlockBuilder_inherent_extrinsics", []byte{255})
+	f.Add("_", signed(c, "Alice", 0, remarkCall([]byte("x"))))
+	f.Add("TaggedTransactionQueue_validate_transaction", append([]byte{2}, make([]byte, 40)...))
+	f.Fuzz(func(t *testing.T, method string, b []byte) {
+		_, nodes, err := l.call(t.Context(), c.best(), method, b)
+		if err == nil && len(nodes) > 0 {
+			if _, err := trie.NewProof(root, nodes); err != nil {
+				t.Errorf("%s: %v", method, err)
+			}
+		}
+		if l.admit(c.best(), b) == nil {
+			if list, err := extrinsics(append([]byte{4}, b...)); err != nil || len(list) != 1 {
+				t.Errorf("admitted: %x", b)
+			}
+		}
+		made, outcomes, err := l.build(c.best(), c.best().slot+1, 0, [][]byte{b})
+		if err != nil || len(outcomes) != 1 || made.state.Root() != made.header.StateRoot {
+			t.Fatalf("%+v, %v", outcomes, err)
+		}
+		if c.best().state.Root() != root {
+			t.Fatal("the state has changed")
+		}
+	})
 }
 
 func BenchmarkLocalnet(b *testing.B) {
