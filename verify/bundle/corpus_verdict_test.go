@@ -290,6 +290,12 @@ func stateVectors(c *corpus, add addFunc) {
 	claim("equal", "equal     "+words(twice)+", equal to the weights after #112: weights: not so: the weights of uid 3 after block #112 are not those committed: 0 weights there, 2 weights committed", "The row is not there.", c.untrue(100, 116, EqualClaim{twice, 111, 112, nil}))
 	claim("equal-any-more", "equal     "+words(id)+", equal to the weights after #117: weights: not so: the weights of uid 0 after block #117 are not those committed: weight 0 is {2 65535} there, {1 21845} committed", "Other weights have been set since.", c.untrue(100, 117, EqualClaim{id, 102, 117, nil}))
 
+	// The chain has no code, so that no call of it can be answered. What is executed is not for a corpus.
+	call := CallClaim{Number: 102, Method: "Core_version", Code: verify.Blake2b256([]byte("code"))}
+	add("not-call", "failed", "100", "FAIL  call      "+call.String()+": code: not so: there is no code after block #102", "A runtime's answer, on a chain whose state holds no runtime.", alter(c.make(100, 116, StorageClaim{102, [][]byte{append(subtensor.KeyCode(), 0)}}), func(x *Bundle) { x.Claims = []Claim{call} }))
+	link := c.make(100, 116, HeaderClaim{102})
+	add("call-missing", "undecided", "100", fmt.Sprintf("??    storage   %d nodes, %d bytes, 2 lookups: storage: not in the bundle: the state of block #102 lacks 1 key", len(link.Nodes), len(slices.Concat(link.Nodes...))), "Nothing of the state that is called is there.", alter(link, func(x *Bundle) { x.Claims = []Claim{call} }))
+
 	// A pulse is missing, or another.
 	add("revealed-pulse-missing", "undecided", "100", "??    revealed  "+words(id)+", revealed in #112: pulses: not in the bundle: the pulse missing: round 4,711", "All is there but the pulse.", alter(revealed, func(x *Bundle) { x.Pulses = nil }))
 	pulses("revealed", "1 pulse of corpus: pulses: "+notOf("4,711"), "The signature of the next round in the place of the one the weights were sealed for.", alter(revealed, func(x *Bundle) { x.Pulses[0].Signature = c.pulse(4712).Signature }))
