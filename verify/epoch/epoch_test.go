@@ -268,6 +268,26 @@ func TestUndecidable(t *testing.T) {
 	}
 }
 
+// Before spec 425 a subnet gets another owner by a call alone, which comes after the epoch.
+func TestOwnerChangeBefore425(t *testing.T) {
+	c := first(t, plenty)
+	set, err := rules.For(424)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, after := c.states()
+	for _, s := range []store{before, after} {
+		s.put(subtensor.KeyLastRuntimeUpgrade(), subtensor.RuntimeUpgrade{SpecVersion: 424, SpecName: "node-subtensor"}.Append(nil))
+	}
+	owner := account(500)
+	after.subnet("SubnetOwnerHotkey", netuid, owner[:])
+	e, err := Read(before, after, netuid, c.Block, set, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	allEqual(t, e.Verdict())
+}
+
 func TestReadErrors(t *testing.T) {
 	c := first(t, plenty)
 	before, after := c.states()

@@ -74,8 +74,11 @@ func TestFuzzedItems(t *testing.T) {
 		items[item] = false
 	}
 	for _, spec := range fuzzedSpecs {
-		_, _, _, _, keys := under(t, spec)
+		_, _, _, set, keys := under(t, spec)
 		for _, k := range keys {
+			if !set.CommitColumns && strings.HasPrefix(k.key, string(subtensor.Prefix("WeightCommits"))) {
+				t.Errorf("spec %d: asks for commitments that do not count", spec)
+			}
 			for item := range items {
 				for _, pallet := range []string{"SubtensorModule", "System", "Drand"} {
 					if strings.HasPrefix(k.key, string(verify.StorageKey(pallet, item))) {
