@@ -23,7 +23,8 @@ func (a *app) yumaCommand() *cobra.Command {
 		Long: `Recomputes Yuma Consensus for an epoch of a subnet, from the proven state before its
 block, bit for bit as the runtime does, and compares each array that the chain stored.
 What differs is named by uid, with the first step of the computation that nothing else
-confirms. Peers keep the states of 256 blocks: an older epoch takes an archive peer.
+confirms. Peers keep the states of 256 blocks: an older epoch takes an archive peer, or a
+node that has kept it (taolight run --watch).
 
 Ends with 3 when the chain's values differ from the computed ones, with 7 when it
 cannot be decided: pruned states, rules that were not audited, a block that did more.`,
@@ -123,9 +124,10 @@ func (a *app) printYuma(w io.Writer, y *control.Yuma) {
 			}
 			step := ""
 			if c.Step != "" {
-				step = "   first unconfirmed: " + c.Step
+				step = "; first unconfirmed: " + c.Step
 			}
-			fmt.Fprintf(w, "    uid %d%s: %s on chain, %s computed%s\n", c.UID, target, c.Chain, c.Ours, step)
+			text := fmt.Sprintf("uid %d%s: %s on chain, %s computed%s", c.UID, target, c.Chain, c.Ours, step)
+			fmt.Fprint(w, "    ", strings.TrimPrefix(wrap(text, "      "), "      "))
 		}
 	}
 	if len(y.Excluded) > 0 {
