@@ -134,11 +134,18 @@ func (a *app) printYuma(w io.Writer, y *control.Yuma) {
 		fmt.Fprintf(w, "left out, registered in the block after its epoch: uids %v\n", y.Excluded)
 	}
 	for i, s := range y.Explain {
-		if i == 0 {
+		switch several := y.Explain[len(y.Explain)-1].Mecid > 0; {
+		case several && (i == 0 || y.Explain[i-1].Mecid != s.Mecid):
+			fmt.Fprintf(w, "\n%s\n", a.style.bold(fmt.Sprintf("mechanism %d", s.Mecid)))
+		case i == 0:
 			fmt.Fprintln(w)
 		}
 		if s.Raw != nil {
-			fmt.Fprintf(w, "%-26s %s\n", s.Name, fixed(*s.Raw))
+			fmt.Fprintf(w, "%-29s %s\n", s.Name, fixed(*s.Raw))
+			continue
+		}
+		if len(s.Row) == 0 {
+			fmt.Fprintf(w, "%-29s none\n", s.Name)
 			continue
 		}
 		words := make([]string, len(s.Row))
