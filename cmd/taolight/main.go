@@ -148,7 +148,7 @@ headers, finality and storage, from a checkpoint on, with no server to trust.`,
 		}
 		return fmt.Errorf("%s: want a number", what)
 	})
-	help := root.HelpFunc()
+	help := folding(root.HelpFunc())
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) {
 		help(cmd, args)
 		if cmd == root {

@@ -24,7 +24,8 @@ func (a *app) yumaCommand() *cobra.Command {
 		Long: `Recomputes Yuma Consensus for an epoch of a subnet, from the proven state before its
 block, bit for bit as the runtime does, and compares each array that the chain stored.
 What differs is named by uid, with the first step of the computation that nothing else
-confirms. Peers keep the states of 256 blocks: an older epoch takes an archive peer.
+confirms. Peers keep the states of 256 blocks: an older epoch takes an archive peer, or a
+node that has kept it (taolight run --watch).
 
 --by-runtime knows no rules: it executes the chain's own code on the state before the
 block, proven, and compares what that stores. It works for any spec_version, and finds
@@ -116,11 +117,18 @@ func (a *app) printYuma(w io.Writer, y *control.Yuma) {
 		fmt.Fprintf(w, "left out, registered in the block after its epoch: uids %v\n", y.Excluded)
 	}
 	for i, s := range y.Explain {
-		if i == 0 {
+		switch several := y.Explain[len(y.Explain)-1].Mecid > 0; {
+		case several && (i == 0 || y.Explain[i-1].Mecid != s.Mecid):
+			fmt.Fprintf(w, "\n%s\n", a.style.bold(fmt.Sprintf("mechanism %d", s.Mecid)))
+		case i == 0:
 			fmt.Fprintln(w)
 		}
 		if s.Raw != nil {
-			fmt.Fprintf(w, "%-26s %s\n", s.Name, fixed(*s.Raw))
+			fmt.Fprintf(w, "%-29s %s\n", s.Name, fixed(*s.Raw))
+			continue
+		}
+		if len(s.Row) == 0 {
+			fmt.Fprintf(w, "%-29s none\n", s.Name)
 			continue
 		}
 		words := make([]string, len(s.Row))
@@ -193,9 +201,10 @@ func (a *app) printArrays(w io.Writer, arrays []control.YumaArray, how string) {
 			}
 			step := ""
 			if c.Step != "" {
-				step = "   first unconfirmed: " + c.Step
+				step = "; first unconfirmed: " + c.Step
 			}
-			fmt.Fprintf(w, "    uid %d%s: %s on chain, %s %s%s\n", c.UID, target, c.Chain, c.Ours, how, step)
+			text := fmt.Sprintf("uid %d%s: %s on chain, %s %s%s", c.UID, target, c.Chain, c.Ours, how, step)
+			fmt.Fprint(w, "    ", strings.TrimPrefix(wrap(text, "      "), "      "))
 		}
 	}
 }
