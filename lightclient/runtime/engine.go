@@ -51,7 +51,9 @@ type Engine struct {
 	// interprets says why nothing is compiled; nil if something can be.
 	interprets error
 	cache      *cache // nil: no folder for compiled code
-	// compiling lets one compilation run at a time, and nothing else touch the cache meanwhile.
+	// compiling lets one compilation run at a time: each takes a hundred megabytes. Loading does not
+	// wait for it. It may meet an entry of the cache that is on its way out or in; wazero puts whole
+	// files in their places, and the same code compiles to the same bytes.
 	compiling sync.Mutex
 }
 
@@ -142,8 +144,6 @@ func (e *Engine) cached(ctx context.Context, wasm []byte, r *Runtime) *module {
 	if e.cache == nil {
 		return nil
 	}
-	e.compiling.Lock()
-	defer e.compiling.Unlock()
 	if ok, err := e.cache.valid(r.hash); !ok {
 		if err != nil {
 			e.warn("compiled code of runtime %s is not used: %v", r.hash.Short(), err)
