@@ -10,6 +10,7 @@ import (
 type program struct {
 	imports   []importedFunc
 	noMemory  bool   // no memory is imported
+	own       bool   // its own memory is exported instead
 	pages     uint32 // of the imported memory
 	noBase    bool   // no __heap_base is exported
 	heapBase  int64
@@ -65,7 +66,7 @@ func (p program) build() []byte {
 		imports = append(appendName(appendName(imports, im.module), im.name), 0x00)
 		imports = appendLeb(imports, typeOf(im.signature))
 	}
-	if !p.noMemory {
+	if !p.noMemory && !p.own {
 		imports = append(appendName(appendName(imports, "env"), "memory"), 0x02, 0x00)
 		imports = appendLeb(imports, p.pages)
 		n++
@@ -98,6 +99,11 @@ func (p program) build() []byte {
 	b = appendSection(b, 1, append(appendLeb(nil, uint32(len(index))), types...))
 	b = appendSection(b, 2, append(appendLeb(nil, uint32(n)), imports...))
 	b = appendSection(b, 3, append(appendLeb(nil, uint32(len(p.functions))), funcs...))
+	if p.own {
+		b = appendSection(b, 5, appendLeb([]byte{1, 0}, p.pages))
+		exports = append(appendName(exports, "memory"), 0x02, 0x00)
+		exported++
+	}
 	if globals != nil {
 		b = appendSection(b, 6, globals)
 	}

@@ -152,6 +152,32 @@ func TestCache(t *testing.T) {
 	}
 }
 
+// Compiled beforehand, nothing is ever interpreted.
+func TestPrecompile(t *testing.T) {
+	w := engine(t, t.TempDir())
+	code := answering(17)
+	for range 2 {
+		if err := w.Precompile(t.Context(), code); err != nil {
+			t.Fatal(err)
+		}
+	}
+	w.load(t, code, 17, true)
+	if err := w.Precompile(t.Context(), []byte("no code")); !errors.Is(err, ErrCode) {
+		t.Errorf("no code: %v", err)
+	}
+	if err := engine(t, "").Precompile(t.Context(), code); err == nil || !strings.Contains(err.Error(), "no folder") {
+		t.Errorf("no folder: %v", err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if err := w.Precompile(ctx, answering(18)); !errors.Is(err, context.Canceled) {
+		t.Errorf("canceled: %v", err)
+	}
+	if len(*w.says) > 0 {
+		t.Errorf("says %q", *w.says)
+	}
+}
+
 // A sealed entry that wazero itself cannot read (it was written so): no crash, and interpreted.
 func TestCacheOfNonsense(t *testing.T) {
 	dir := t.TempDir()

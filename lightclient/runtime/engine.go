@@ -51,7 +51,9 @@ type Engine struct {
 	// interprets says why nothing is compiled; nil if something can be.
 	interprets error
 	cache      *cache // nil: no folder for compiled code
-	// compiling lets one compilation run at a time, and nothing else touch the cache meanwhile.
+	// compiling lets one compilation run at a time: each takes a hundred megabytes. Loading does not
+	// wait for it. It may meet an entry of the cache that is on its way out or in; wazero puts whole
+	// files in their places, and the same code compiles to the same bytes.
 	compiling sync.Mutex
 }
 
@@ -142,8 +144,6 @@ func (e *Engine) cached(ctx context.Context, wasm []byte, r *Runtime) *module {
 	if e.cache == nil {
 		return nil
 	}
-	e.compiling.Lock()
-	defer e.compiling.Unlock()
 	if ok, err := e.cache.valid(r.hash); !ok {
 		if err != nil {
 			e.warn("compiled code of runtime %s is not used: %v", r.hash.Short(), err)
@@ -159,64 +159,108 @@ func (e *Engine) cached(ctx context.Context, wasm []byte, r *Runtime) *module {
 }
 
 // Compile compiles the runtime, keeps the result in the cache, and from then on calls run it. It
-// takes seconds and a hundred megabytes, and cannot be stopped; calls go on meanwhile. It is no
-// error that it was done before, and one if the engine only interprets.
+// takes seconds, and twenty times the size of the WebAssembly in memory beside the interpreter's; it
+// cannot be stopped, and calls go on meanwhile. It is no error that it was done before, and one if
+// the engine only interprets.
 func (r *Runtime) Compile(ctx context.Context) (err error) {
-	e := r.engine
 	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("%w: panic: %v", ErrCode, p)
-		}
 		if err != nil {
 			err = fmt.Errorf("compile runtime %s: %w", r.hash.Short(), err)
 		}
 	}()
-	if e.interprets != nil {
-		return fmt.Errorf("no compiler: %w", e.interprets)
-	}
-	e.compiling.Lock() // one at a time
-	defer e.compiling.Unlock()
-	r.mu.Lock()
-	code := r.source
-	r.mu.Unlock()
+	r.engine.compiling.Lock() // one at a time
+	defer r.engine.compiling.Unlock()
 	if r.Compiled() {
 		return nil
 	}
-	if code == nil {
+	r.mu.Lock()
+	code := r.source
+	r.mu.Unlock()
+	if code == nil && r.engine.interprets == nil {
 		return ErrClosed
 	}
-	if err := ctx.Err(); err != nil {
-		return err
-	}
-	s, err := open(code)
+	m, err := r.engine.compile(ctx, code, r.hash, r.heapPages)
 	if err != nil {
 		return err
-	}
-	dir := ""
-	if e.cache != nil {
-		dir = e.cache.entry(r.hash)
-		if err := e.cache.drop(r.hash); err != nil {
-			e.warn("compiled code is not kept: %v", err)
-			dir = ""
-		}
-	}
-	m, err := e.newModule(ctx, s.stripped, r.heapPages, true, dir)
-	if err != nil {
-		return err
-	}
-	if dir != "" && !m.unkept {
-		if err := e.cache.seal(r.hash); err != nil {
-			e.warn("compiled code is not kept: %v", err)
-		}
 	}
 	if !r.swap(m) {
 		return ErrClosed
 	}
 	// The interpreter's form and what compiling took is the most memory that a light node ever
 	// has; it should not wait for the next collection.
-	s, code = nil, nil
 	debug.FreeOSMemory()
 	return nil
+}
+
+// Precompile puts the compiled form of code into the cache and loads nothing: for a board that has
+// not the memory for Compile beside the interpreter. A Load that follows takes it from there. It is
+// no error that it was there, and one if there is no cache.
+func (e *Engine) Precompile(ctx context.Context, code []byte) (err error) {
+	hash := verify.Blake2b256(code)
+	defer func() {
+		if err != nil {
+			err = fmt.Errorf("compile runtime %s: %w", hash.Short(), err)
+		}
+	}()
+	if e.interprets == nil && e.cache == nil {
+		return errors.New("there is no folder to keep it in")
+	}
+	e.compiling.Lock()
+	defer e.compiling.Unlock()
+	if e.cache != nil {
+		if ok, _ := e.cache.valid(hash); ok {
+			return nil
+		}
+	}
+	m, err := e.compile(ctx, code, hash, HeapPages)
+	if err != nil {
+		return err
+	}
+	m.close()
+	debug.FreeOSMemory()
+	if m.unkept {
+		return errors.New("it could not be written")
+	}
+	return nil
+}
+
+// compile makes a compiled module of code, and keeps its form in the cache if there is one.
+func (e *Engine) compile(ctx context.Context, code []byte, hash verify.Hash, heapPages uint64) (m *module, err error) {
+	defer func() {
+		if p := recover(); p != nil {
+			err = fmt.Errorf("%w: panic: %v", ErrCode, p)
+		}
+	}()
+	if e.interprets != nil {
+		return nil, fmt.Errorf("no compiler: %w", e.interprets)
+	}
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
+	s, err := open(code)
+	if err != nil {
+		return nil, err
+	}
+	dir := ""
+	if e.cache != nil {
+		dir = e.cache.entry(hash)
+		if err := e.cache.drop(hash); err != nil {
+			e.warn("compiled code is not kept: %v", err)
+			dir = ""
+		}
+	}
+	if m, err = e.newModule(ctx, s.stripped, heapPages, true, dir); err != nil {
+		return nil, err
+	}
+	if dir == "" {
+		m.unkept = true
+	} else if !m.unkept {
+		if err := e.cache.seal(hash); err != nil {
+			e.warn("compiled code is not kept: %v", err)
+			m.unkept = true
+		}
+	}
+	return m, nil
 }
 
 // versionOf returns the version of code that a runtime is about to set.
