@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -111,8 +112,11 @@ func (p *place) readFile(path string) error {
 		if s.ID == demoSpecID {
 			p.root.Network = demonet.Name
 			p.demo = true
-			// With a runtime in it a demo chain has that runtime's slots, which start back in time.
-			p.backDated = s.SlotDuration == checkpoint.DefaultSlotDuration
+			// With a runtime a demo chain has that runtime's slots, which start back in time, and its spec says so.
+			var properties struct {
+				SlotsBackDated bool `json:"slotsBackDated"`
+			}
+			p.backDated = json.Unmarshal(s.Properties, &properties) == nil && properties.SlotsBackDated
 		}
 	}
 	if p.root.Genesis.IsZero() {

@@ -16,6 +16,7 @@ import (
 	"github.com/taolight/taolight/lightclient/wire"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/aura"
+	"github.com/taolight/taolight/verify/checkpoint"
 	"github.com/taolight/taolight/verify/scale"
 	"github.com/taolight/taolight/verify/trie"
 )
@@ -435,6 +436,16 @@ func TestLocalnetGossip(t *testing.T) {
 	}
 	if err := l.transactions.Send(p.ID(), wire.AppendTransaction(nil, x)); err != nil {
 		t.Fatal(err)
+	}
+	var spec bytes.Buffer
+	if err := n.SpecJSON(&spec); err != nil {
+		t.Fatal(err)
+	}
+	if cp, err := checkpoint.Parse(spec.Bytes()); err != nil || cp.Hash != n.Genesis() || cp.SlotDuration != 12_000 {
+		t.Errorf("the spec leads to %+v, %v", cp, err)
+	}
+	if !strings.Contains(spec.String(), `"slotsBackDated": true`) || strings.Contains(spec.String(), "slotDurationMillis") {
+		t.Error("the spec does not say how slots lie, or says what the runtime does")
 	}
 	hash := verify.Blake2b256(x)
 	for until := time.Now().Add(patience); ; {

@@ -35,6 +35,8 @@ type properties struct {
 	// SlotDurationMillis is this network's own word, where strict readers look away. It is there
 	// only if slots are not what the runtime says.
 	SlotDurationMillis uint64 `json:"slotDurationMillis,omitempty"`
+	// SlotsBackDated says that the slots of a localnet lie in the past on purpose: our own word again.
+	SlotsBackDated bool `json:"slotsBackDated,omitempty"`
 	// Drand is the beacon whose pulses are on the chain, likewise our own word.
 	Drand beaconSpec `json:"drand"`
 }
@@ -61,6 +63,7 @@ func (n *Network) SpecJSON(w io.Writer) error {
 	if ms := n.SlotDuration(); ms != runtimeSlot {
 		s.Properties.SlotDurationMillis = ms
 	}
+	s.Properties.SlotsBackDated = n.chain.dense
 	b := n.Beacon()
 	s.Properties.Drand = beaconSpec{Name: b.Name, PublicKey: "0x" + b.PublicKey.String(), Period: b.Period, GenesisTime: b.GenesisTime}
 	s.Genesis.Raw.Top = make(map[string]string)
