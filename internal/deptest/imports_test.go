@@ -119,6 +119,12 @@ var rules = []rule{
 		reason:  "the control socket passes on what the node and the store say; what it does not know it cannot leak",
 	},
 	{
+		from:    []string{"./internal/power", "./internal/clock"},
+		forbids: []string{"./...", "os/...", "net/...", "log/...", "context", "sync/...", "syscall", "unsafe", "golang.org/..."},
+		reason: "the power level and the trust in a clock depend on their arguments alone, so that a year of weather " +
+			"is replayed through the very code that a node obeys",
+	},
+	{
 		from:    []string{"./internal/config/..."},
 		forbids: []string{"./...", "-./internal/config/..."},
 		reason:  "settings are words and numbers; whoever uses one gives it its meaning",
