@@ -125,6 +125,11 @@ var rules = []rule{
 			"is replayed through the very code that a node obeys",
 	},
 	{
+		from:    []string{"./internal/power/rig"},
+		forbids: []string{"./...", "-./internal/power/...", libp2p, bbolt, "net/http/..."},
+		reason:  "meters and hooks are read and run; what follows from them is decided in package power, and obeyed by whoever wires both",
+	},
+	{
 		from:    []string{"./internal/config/..."},
 		forbids: []string{"./...", "-./internal/config/..."},
 		reason:  "settings are words and numbers; whoever uses one gives it its meaning",

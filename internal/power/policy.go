@@ -183,6 +183,7 @@ func (s *State) read(c *Config, in Input, a *Actions) (r Reading, isNew bool) {
 	for i := range in.Samples {
 		sample, lie := in.Samples[i].Sane()
 		if lie != "" {
+			s.Seen = true // a meter that lies is one
 			a.Warnings = append(a.Warnings, Warning{"meter_lies", "warn", fmt.Sprintf("%s reports %s, which cannot be", sample.Source, lie), "it is left out; look at the meter and its wiring"})
 		}
 		age := max(in.Mono-sample.At, 0)
@@ -463,7 +464,7 @@ func (s *State) yield(c *Config, r Reading) (Level, string) {
 func (s *State) start(c *Config, r Reading, v verdict) {
 	s.Started = true
 	s.Level = max(v.down, Survive)
-	if _, _, all := r.charge(); r.Battery && !all && !r.supplied() || !r.Fresh && c.Explicit {
+	if _, _, all := r.charge(); r.Battery && !all && !r.supplied() || !r.Fresh && s.battery(c) {
 		// Nothing has been measured by which it could fall in time.
 		s.Level = min(s.Level, max(min(Eco, c.Assume), Survive))
 	}
