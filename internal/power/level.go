@@ -99,9 +99,12 @@ var plans = [levels]Plan{
 	Survive: {SyncEvery: 300, Finality: "pull", PeersOut: 2, Windowed: true, Connected: true, Serve: ServeNone,
 		Timeout: 15 * time.Second, Duty: DutyOnly,
 		Poll: 30 * time.Second, BytesPerDay: 1e6, WakeupsPerSec: 1.5,
-		estimatedBytes: BlocksPerDay / 300 * 2 * (6000 + 2700)},
+		estimatedBytes: BlocksPerDay / 300 * windowBytes},
 	Park: {Finality: "none", Serve: ServeNone, Duty: DutyLastCall, Poll: 30 * time.Second},
 }
+
+// windowBytes is what a window moves by the same arithmetic: with two peers.
+const windowBytes = 2 * (6000 + 2700)
 
 // PlanOf returns what a node does at a level on a link that is always there.
 func PlanOf(l Level) Plan {
