@@ -64,18 +64,18 @@ func (c *Config) Check() error {
 			return bad("%s is %g, want %g to %g", x.name, x.v, x.least, x.most)
 		}
 	}
-	// A threshold that is not given is the chemistry's, whichever that turns out to be.
-	for name := range presets {
-		if c.Chemistry != "" && c.Chemistry != Auto && c.Chemistry != name {
-			continue
-		}
-		l := c.limits(name, 0)
-		if !(l.below[Survive] < l.below[Eco] && l.below[Eco] < l.below[Full]) {
-			return bad("want park < survive < eco, have %g, %g and %g for %s", l.below[Survive], l.below[Eco], l.below[Full], name)
-		}
-		if l.leave <= l.below[Survive] {
-			return bad("want leave_park above park, have %g and %g for %s", l.leave, l.below[Survive], name)
-		}
+	// A threshold that is not given is the chemistry's.
+	chem := c.Chemistry
+	if chem == "" || chem == Auto {
+		chem = LiFePO4
+	}
+	p := presets[chem]
+	park, survive, eco := given(c.Park, p.park), given(c.Survive, p.survive), given(c.Eco, p.eco)
+	if !(park < survive && survive < eco) {
+		return bad("want park < survive < eco, have %g, %g and %g for %s", park, survive, eco, chem)
+	}
+	if leave := given(c.LeavePark, p.leave); leave <= park {
+		return bad("want leave_park above park, have %g and %g for %s", leave, park, chem)
 	}
 	if w := c.Uplink.Window; w.Every > 0 && (w.Len < 1 || w.Len > w.Every || w.Every > maxWindow) {
 		return bad("uplink window %d/%d", w.Len, w.Every)
@@ -89,21 +89,24 @@ type limits struct {
 	leave, gap float64
 }
 
+func given(v, preset float64) float64 {
+	if v > 0 {
+		return v
+	}
+	return preset
+}
+
 func (c *Config) limits(chem Chemistry, floor float64) limits {
 	p := presets[chem]
-	or := func(v, def float64) float64 {
-		if v > 0 {
-			return v
-		}
-		return def
-	}
-	l := limits{leave: or(c.LeavePark, p.leave), gap: p.gap}
-	l.below[Survive] = or(c.Park, p.park)
-	l.below[Eco] = max(or(c.Survive, p.survive), floor)
-	l.below[Full] = or(c.Eco, p.eco)
+	l := limits{gap: p.gap}
+	l.below[Survive] = given(c.Park, p.park)
+	// Where a meter tells another chemistry than the settings were made for, they may cross.
+	l.below[Eco] = max(given(c.Survive, p.survive), l.below[Survive], floor)
+	l.below[Full] = max(given(c.Eco, p.eco), l.below[Eco])
 	if floor > 0 { // the learned floor pushes up what lies above it
 		l.below[Full] = max(l.below[Full], min(l.below[Eco]+p.gap, 95))
 	}
+	l.leave = max(given(c.LeavePark, p.leave), l.below[Survive])
 	return l
 }
 
@@ -150,6 +153,17 @@ func (c *Config) board() Board {
 		}
 	}
 	return Board{}
+}
+
+// BoardName says for which board costs are estimated.
+func (c *Config) BoardName() string {
+	switch {
+	case c.Board.Name != "":
+		return "a " + c.Board.Name
+	case c.Board.Idle > 0:
+		return fmt.Sprintf("a board of %g W idle", c.Board.Idle)
+	}
+	return "a " + unknownBoard + ", as this board is not known"
 }
 
 // Efficiency of the converter from a battery to 5 V.

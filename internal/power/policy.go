@@ -411,10 +411,13 @@ func (s *State) allowed(c *Config, r Reading, l limits, in Input) verdict {
 	v := verdict{down: bears(charge), up: bears(charge - l.gap), why: Why{"charge", fmt.Sprintf("the battery is at %.0f %%", charge)}}
 	if r.SoC == nil {
 		v.why = Why{"voltage", fmt.Sprintf("by its voltage at rest the battery is at about %.0f %%", charge)}
-		if !all {
-			v.why.Text += ", which for this chemistry only tells whether to park"
-			v.up = min(v.up, s.Level)
-		}
+	}
+	if v.down < Full {
+		v.why.Text += fmt.Sprintf(", below %.0f %%", l.below[v.down+1])
+	}
+	if !all {
+		v.why.Text += "; for this chemistry a voltage only tells whether to park"
+		v.up = min(v.up, s.Level)
 	}
 	to, text := s.night(c, r, in)
 	v.cap(to, "night", text)

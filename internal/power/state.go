@@ -224,7 +224,7 @@ func (s *State) pass(r Reading, dt time.Duration) {
 
 // measure adds up energy: our own by the estimate for the level, all by what a meter says.
 func (s *State) measure(r Reading, dt time.Duration) {
-	if !r.Fresh || r.Net == nil {
+	if !r.Fresh || r.Net == nil || dt == 0 {
 		return
 	}
 	load := -*r.Net

