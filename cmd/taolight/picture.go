@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	"github.com/taolight/taolight/internal/control"
+	"github.com/taolight/taolight/internal/power"
 	"github.com/taolight/taolight/lightclient"
 )
 
@@ -74,6 +75,74 @@ func newPicture(width, height int, title string) *bytes.Buffer {
 `)
 	fmt.Fprintf(b, `<text x="12" y="18" font-size="13">%s</text>`+"\n", escape(title))
 	return b
+}
+
+// simulationSVG draws a simulation: the level as a band behind the charge and the panel's power.
+func simulationSVG(s *power.Simulation) []byte {
+	const left, top, high, wide = 46, 44, 240, 960
+	colours := map[power.Level]string{power.Full: "#dff3e4", power.Eco: "#fff6d6", power.Survive: "#ffe1c4", power.Park: "#f6cccc"}
+	var b bytes.Buffer
+	width, height := left+wide+46, top+high+46
+	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %d %d" width="%d" height="%d" font-family="sans-serif" font-size="11">`+"\n", width, height, width, height)
+	title := fmt.Sprintf("%.1f days simulated", s.Days)
+	fmt.Fprintf(&b, "<title>%s</title>\n<rect width=\"100%%\" height=\"100%%\" fill=\"white\"/>\n", title)
+	fmt.Fprintf(&b, `<text x="%d" y="18" font-size="13">%s</text>`+"\n", left, title)
+	x := left
+	for l := power.Full; ; l-- {
+		fmt.Fprintf(&b, `<rect x="%d" y="26" width="12" height="12" fill="%s"/><text x="%d" y="36">%s %.0f h</text>`+"\n", x, colours[l], x+16, l, s.Hours[l.String()])
+		x += 110
+		if l == power.Park {
+			break
+		}
+	}
+	fmt.Fprintf(&b, `<text x="%d" y="36" fill="#1f5f9f">charge</text><text x="%d" y="36" fill="#d98324">panel</text>`+"\n", x, x+60)
+
+	span := max(s.Days*86400, 1)
+	at := func(p power.Point) float64 { return left + wide*p.At.Seconds()/span }
+	most := 1.
+	for _, p := range s.Points {
+		if p.PV != nil {
+			most = max(most, *p.PV)
+		}
+	}
+	for i := 0; i < len(s.Points); { // a run of one level is one rectangle
+		j := i + 1
+		for j < len(s.Points) && s.Points[j].Level == s.Points[i].Level {
+			j++
+		}
+		end := float64(left + wide)
+		if j < len(s.Points) {
+			end = at(s.Points[j])
+		}
+		fmt.Fprintf(&b, `<rect x="%.1f" y="%d" width="%.1f" height="%d" fill="%s"><title>%s</title></rect>`+"\n", at(s.Points[i]), top, max(end-at(s.Points[i]), 0), high, colours[s.Points[i].Level], s.Points[i].Level)
+		i = j
+	}
+	curve := func(colour string, of func(power.Point) *float64, scale float64) {
+		pen := "M"
+		fmt.Fprintf(&b, `<path fill="none" stroke="%s" d="`, colour)
+		for _, p := range s.Points {
+			v := of(p)
+			if v == nil { // a gap where nothing was measured
+				pen = "M"
+				continue
+			}
+			fmt.Fprintf(&b, "%s%.1f %.1f", pen, at(p), top+high-high*min(max(*v/scale, 0), 1))
+			pen = "L"
+		}
+		b.WriteString("\"/>\n")
+	}
+	curve("#d98324", func(p power.Point) *float64 { return p.PV }, most)
+	curve("#1f5f9f", func(p power.Point) *float64 { return p.SoC }, 100)
+	for pct := 0; pct <= 100; pct += 25 {
+		y := top + high - high*pct/100
+		fmt.Fprintf(&b, `<text x="%d" y="%d" fill="#1f5f9f">%d %%</text><text x="%d" y="%d" fill="#d98324">%.0f W</text>`+"\n", 8, y+4, pct, left+wide+6, y+4, most*float64(pct)/100)
+	}
+	every := 1 + int(s.Days)/15
+	for day := 0; float64(day) <= s.Days; day += every {
+		fmt.Fprintf(&b, `<text x="%.1f" y="%d" fill="#555">%d</text>`+"\n", left+wide*float64(day)*86400/span, top+high+16, day)
+	}
+	fmt.Fprintf(&b, `<text x="%d" y="%d" fill="#555">days</text>`+"\n</svg>\n", left, top+high+34)
+	return b.Bytes()
 }
 
 // escape makes a text fit for XML, where control characters have no place at all.

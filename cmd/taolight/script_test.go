@@ -74,6 +74,11 @@ func setup(env *testscript.Env) error {
 		}
 	}
 	env.Setenv("FACTS", facts)
+	example, err := filepath.Abs("../../contrib/power-30-days.csv")
+	if err != nil {
+		return err
+	}
+	env.Setenv("EXAMPLE", example)
 	program, err := exec.LookPath("taolight") // testscript puts it there
 	if err != nil {
 		return err

@@ -31,6 +31,9 @@ func (a *app) settings(cmd *cobra.Command, keys ...string) {
 		}
 		// The values are read by internal/config, which also says what is wrong with them.
 		cmd.Flags().Var(new(words), s.Flag, help)
+		if len(keys) == 0 && strings.HasPrefix(s.Key, "power.") {
+			cmd.Flags().Lookup(s.Flag).Hidden = true // `power --help` lists them
+		}
 	}
 	cmd.Flags().String("config", "", "settings file (default taolight/taolight.toml in ~/.config or /etc)")
 }

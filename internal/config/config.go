@@ -57,27 +57,62 @@ const (
 
 // Config is one node's settings. Paths are as written, relative to the working directory.
 type Config struct {
-	Network    string   // Finney, Test, Demo, or the path of a chain spec or checkpoint file
-	DataDir    string   // folder that holds one folder per network
-	Peers      []string // multiaddrs ending in /p2p/ID, dialled besides the ones the network names
-	MaxPeers   int      // connections kept, 1 to MaxPeers
-	Finality   string   // Follow or Pull
-	Checkpoint string   // checkpoint file or NUMBER:HASH instead of the built-in one; empty = built-in
-	Watch      []uint16 // subnets whose weight commitments are kept with their proofs
-	ArchiveMB  int      // bound of what is kept of them, in millions of bytes, 1 to MaxArchiveMB
-	LogLevel   string   // debug, info, warn or error
+	Network     string   // Finney, Test, Demo, or the path of a chain spec or checkpoint file
+	DataDir     string   // folder that holds one folder per network
+	Peers       []string // multiaddrs ending in /p2p/ID, dialled besides the ones the network names
+	MaxPeers    int      // connections kept, 1 to MaxPeers
+	Finality    string   // Follow or Pull
+	Checkpoint  string   // checkpoint file or NUMBER:HASH instead of the built-in one; empty = built-in
+	Watch       []uint16 // subnets whose weight commitments are kept with their proofs
+	ArchiveMB   int      // bound of what is kept of them, in millions of bytes, 1 to MaxArchiveMB
+	LogLevel    string   // debug, info, warn or error
+	MaxMBPerDay float64  // millions of bytes a day in both directions; 0: no limit
+	Power       Power
 
 	origin map[string]string
 }
 
+// Power is what the owner of a battery knows and wants. Percentages of 0 are the chemistry's.
+type Power struct {
+	Sources       []string // auto, none, sysfs, or KIND:WHAT with one of SourceKinds
+	Chemistry     string   // auto, lifepo4, li-ion or lead-acid
+	CapacityWh    float64  // 0: unknown
+	Cells         int      // in series; 0: by the voltage
+	Eco           float64  // percent below which the node leaves full
+	Survive       float64
+	Park          float64
+	LeavePark     float64
+	FloorLearning bool
+	Assume        string // full, eco or survive: where no battery is seen
+	Lat, Lon      float64
+	YieldShare    float64 // percent of yesterday's yield that a day may cost; 0: not looked at
+	IdleWatts     float64 // of the board; 0: published figures
+	InvertCurrent bool    // a hwmon meter is wired the other way round
+	OnLevel       string  // command run at each change of level; empty: none
+
+	Uplink Uplink
+}
+
+// Uplink is a link that the node switches. Without commands it is not the node's to switch.
+type Uplink struct {
+	On, Off     string // commands
+	Window      string // LEN/EVERY in blocks
+	Watts       float64
+	MaxWhPerDay float64
+}
+
+// SourceKinds are the kinds of meters that are told what to ask: KIND:WHAT.
+var SourceKinds = []string{"vedirect", "nut", "file", "exec", "epever", "venus"}
+
 // A Setting is one row of the table that flags, environment, file and help are made from.
 type Setting struct {
-	Key     string // in the file: data_dir
+	Key     string // in the file: data_dir; power.sources is sources in the table [power]
 	Flag    string // on the command line, without dashes: data-dir
 	Env     string // in the environment: TAOLIGHT_DATA_DIR
 	Help    string // one line for --help and the example file
 	Default string // as text; a list's items separated by spaces
 	List    bool   // the flag may be repeated; in the file an array
+	Bool    bool   // true or false, in the file without quotes
 
 	set func(c *Config, values []string) error
 }
@@ -105,7 +140,64 @@ var settings = []Setting{
 			c.LogLevel, err = oneOf(v[0], "debug", "info", "warn", "error")
 			return err
 		}},
+	{Key: "max_mb_per_day", Help: "most traffic of a day in MB, both ways; 0: no limit", Default: "0",
+		set: func(c *Config, v []string) (err error) { c.MaxMBPerDay, err = decimal(v[0], 0, 1e6); return err }},
+
+	{Key: "power.sources", Flag: "power-source", Help: "meter to read: auto, none, sysfs, vedirect:PORT, nut:UPS@HOST, …", Default: "auto", List: true,
+		set: func(c *Config, v []string) (err error) { c.Power.Sources, err = powerSources(v); return err }},
+	{Key: "power.chemistry", Help: "auto, lifepo4, li-ion or lead-acid", Default: "auto",
+		set: func(c *Config, v []string) (err error) {
+			c.Power.Chemistry, err = oneOf(v[0], "auto", "lifepo4", "li-ion", "lead-acid")
+			return err
+		}},
+	{Key: "power.capacity_wh", Help: "what the battery holds, in Wh; 0: unknown", Default: "0",
+		set: func(c *Config, v []string) (err error) { c.Power.CapacityWh, err = decimal(v[0], 0, 1e6); return err }},
+	{Key: "power.cells", Help: "cells in series; 0: found out", Default: "0",
+		set: func(c *Config, v []string) (err error) { c.Power.Cells, err = between(v[0], 0, 400); return err }},
+	{Key: "power.eco", Help: "percent below which to do less; 0: the chemistry's", Default: "0",
+		set: func(c *Config, v []string) (err error) { c.Power.Eco, err = decimal(v[0], 0, 100); return err }},
+	{Key: "power.survive", Help: "percent below which to wake in windows only", Default: "0",
+		set: func(c *Config, v []string) (err error) { c.Power.Survive, err = decimal(v[0], 0, 100); return err }},
+	{Key: "power.park", Help: "percent below which to stop", Default: "0",
+		set: func(c *Config, v []string) (err error) { c.Power.Park, err = decimal(v[0], 0, 100); return err }},
+	{Key: "power.leave_park", Help: "percent from which on to start again, while charging", Default: "0",
+		set: func(c *Config, v []string) (err error) { c.Power.LeavePark, err = decimal(v[0], 0, 100); return err }},
+	{Key: "power.floor_learning", Help: "true: save more after days on which the battery was low", Default: "true", Bool: true,
+		set: func(c *Config, v []string) (err error) { c.Power.FloorLearning, err = truth(v[0]); return err }},
+	{Key: "power.assume", Help: "level where no battery is seen: full, eco or survive", Default: "full",
+		set: func(c *Config, v []string) (err error) {
+			c.Power.Assume, err = oneOf(v[0], "full", "eco", "survive")
+			return err
+		}},
+	{Key: "power.lat", Help: "latitude in degrees, for the hours until sunrise; 0 and 0: unknown", Default: "0",
+		set: func(c *Config, v []string) (err error) { c.Power.Lat, err = decimal(v[0], -90, 90); return err }},
+	{Key: "power.lon", Help: "longitude in degrees", Default: "0",
+		set: func(c *Config, v []string) (err error) { c.Power.Lon, err = decimal(v[0], -180, 180); return err }},
+	{Key: "power.yield_share", Help: "percent of yesterday's solar yield to spend a day; 0: not looked at", Default: "0",
+		set: func(c *Config, v []string) (err error) { c.Power.YieldShare, err = decimal(v[0], 0, 100); return err }},
+	{Key: "power.idle_watts", Help: "what the board draws when idle; 0: published figures", Default: "0",
+		set: func(c *Config, v []string) (err error) { c.Power.IdleWatts, err = decimal(v[0], 0, 1000); return err }},
+	{Key: "power.invert_current", Help: "true: an INA meter counts draining as positive", Default: "false", Bool: true,
+		set: func(c *Config, v []string) (err error) { c.Power.InvertCurrent, err = truth(v[0]); return err }},
+	{Key: "power.on_level", Help: "command to run at each change of level", Default: "",
+		set: func(c *Config, v []string) error { c.Power.OnLevel = v[0]; return nil }},
+	{Key: "power.uplink.on", Help: "command that switches the link on", Default: "",
+		set: func(c *Config, v []string) error { c.Power.Uplink.On = v[0]; return nil }},
+	{Key: "power.uplink.off", Help: "command that switches the link off", Default: "",
+		set: func(c *Config, v []string) error { c.Power.Uplink.Off = v[0]; return nil }},
+	{Key: "power.uplink.window", Help: "when to be awake in survive, in blocks: LEN/EVERY", Default: "15/1200",
+		set: func(c *Config, v []string) (err error) { c.Power.Uplink.Window, err = window(v[0]); return err }},
+	{Key: "power.uplink.watts", Help: "what the link draws", Default: "0",
+		set: func(c *Config, v []string) (err error) { c.Power.Uplink.Watts, err = decimal(v[0], 0, 1e4); return err }},
+	{Key: "power.uplink.max_wh_per_day", Help: "most energy of a day for the link; 0: no limit", Default: "0",
+		set: func(c *Config, v []string) (err error) {
+			c.Power.Uplink.MaxWhPerDay, err = decimal(v[0], 0, 1e6)
+			return err
+		}},
 }
+
+// dashes turns a key into words with dashes, and underscores into a name for the environment.
+var dashes, underscores = strings.NewReplacer("_", "-", ".", "-"), strings.NewReplacer(".", "_")
 
 // Settings returns every setting, for the flags and the help of a command.
 func Settings() []Setting {
@@ -113,9 +205,9 @@ func Settings() []Setting {
 	for i := range all {
 		s := &all[i]
 		if s.Flag == "" {
-			s.Flag = strings.ReplaceAll(s.Key, "_", "-")
+			s.Flag = dashes.Replace(s.Key)
 		}
-		s.Env = prefix + strings.ToUpper(s.Key)
+		s.Env = prefix + strings.ToUpper(underscores.Replace(s.Key))
 	}
 	return all
 }
@@ -202,6 +294,55 @@ func between(s string, least, most int) (int, error) {
 		return 0, fmt.Errorf("%w %q: want a whole number from %d to %d", ErrValue, s, least, most)
 	}
 	return n, nil
+}
+
+func decimal(s string, least, most float64) (float64, error) {
+	v, err := strconv.ParseFloat(s, 64)
+	if err != nil || !(v >= least && v <= most) {
+		return 0, fmt.Errorf("%w %q: want a number from %g to %g", ErrValue, s, least, most)
+	}
+	return v, nil
+}
+
+func truth(s string) (bool, error) {
+	s, err := oneOf(s, "true", "false")
+	return s == "true", err
+}
+
+// window accepts LEN/EVERY with LEN from 1 to EVERY and EVERY of at most the 7,200 blocks of a day.
+func window(s string) (string, error) {
+	a, b, _ := strings.Cut(s, "/")
+	every, err := between(b, 1, 7200)
+	if err == nil {
+		_, err = between(a, 1, every)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%w %q: want LEN/EVERY in blocks, like 15/1200", ErrValue, s)
+	}
+	return s, nil
+}
+
+func powerSources(list []string) ([]string, error) {
+	var out []string
+	words := append([]string{"auto", "none", "sysfs"}, SourceKinds...)
+	for _, s := range list {
+		kind, what, told := strings.Cut(s, ":")
+		switch {
+		case told && what != "" && slices.Contains(SourceKinds, kind):
+		case !told && slices.Contains(words[:3], s):
+		case slices.Contains(SourceKinds, kind):
+			return nil, fmt.Errorf("%w %q: want %s:WHAT", ErrValue, s, kind)
+		default:
+			return nil, fmt.Errorf("%w %q: want auto, none, sysfs or %s with a colon%s", ErrValue, s, strings.Join(SourceKinds, ", "), meant(kind, words))
+		}
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	if len(out) > 1 && slices.Contains(out, "none") {
+		return nil, fmt.Errorf("%w: none and others", ErrValue)
+	}
+	return out, nil
 }
 
 func oneOf(s string, words ...string) (string, error) {

@@ -62,6 +62,22 @@ func TestMistakes(t *testing.T) {
 		{name: "key", file: "network = \"demo\"\n\nmax_peer = 3\n", err: ErrUnknown, says: []string{":3: ", `"max_peer"`, `did you mean "max_peers"?`}},
 		{name: "dashes", file: "max-peers = 3\n", err: ErrUnknown, says: []string{":1: ", `did you mean "max_peers"?`}},
 		{name: "far off", file: "wallet = 3\n", err: ErrUnknown, says: []string{`"wallet"`}},
+		{name: "key in a table", file: "max_peers = 3\n[power]\nsource = [\"auto\"]\n", err: ErrUnknown, says: []string{":3: ", `"power.source"`, `did you mean "power.sources"?`}},
+		{name: "key in a table of a table", file: "[power]\neco = 60\n\n[ power.uplink ]\nwats = 3\n", err: ErrUnknown, says: []string{":5: ", `did you mean "power.uplink.watts"?`}},
+		{name: "dotted key", file: "power.eko = 60\n", err: ErrUnknown, says: []string{":1: ", `did you mean "power.eco"?`}},
+		{name: "unknown table in a table", file: "[power.park]\npoweroff = true\n", err: ErrValue, says: []string{":1: power.park: "}},
+		{name: "no table", file: "power = 3\n", err: ErrValue, says: []string{":1: power: ", "want a table"}},
+		{name: "list of tables", file: "[[power]]\neco = 3\n", err: ErrValue, says: []string{":1: power: ", "want a table"}},
+		{name: "percent", file: "[power]\neco = 101\n", err: ErrValue, says: []string{":2: power.eco: ", "0 to 100"}},
+		{name: "not a number", file: "[power]\neco = nan\n", err: ErrValue, says: []string{"0 to 100"}},
+		{name: "quoted truth", file: "[power]\nfloor_learning = 1\n", err: ErrValue, says: []string{"true or false"}},
+		{name: "meter", file: "[power]\nsources = [\"vdirect:/dev/ttyUSB0\"]\n", err: ErrValue, says: []string{`did you mean "vedirect"?`}},
+		{name: "meter without a port", flag: map[string][]string{"power-source": {"vedirect:"}}, err: ErrValue, says: []string{"want vedirect:WHAT"}},
+		{name: "none and one", flag: map[string][]string{"power-source": {"none", "sysfs"}}, err: ErrValue},
+		{name: "chemistry", file: "[power]\nchemistry = \"lifepo\"\n", err: ErrValue, says: []string{`did you mean "lifepo4"?`}},
+		{name: "window", file: "[power.uplink]\nwindow = \"1200/15\"\n", err: ErrValue, says: []string{"LEN/EVERY"}},
+		{name: "traffic", file: "max_mb_per_day = -1\n", err: ErrValue, says: []string{"max_mb_per_day"}},
+		{name: "env in a table", env: []string{"TAOLIGHT_POWER_ECOO=3"}, err: ErrUnknown, says: []string{`did you mean "TAOLIGHT_POWER_ECO"?`}},
 		{name: "table", file: "[node]\nnetwork = \"demo\"\n", err: ErrUnknown, says: []string{":1: ", `"node"`}},
 		{name: "dotted", file: "node.network = \"demo\"\n", err: ErrUnknown, says: []string{":1: ", `"node"`}},
 		{name: "tables", file: "[[peers]]\na = 1\n", err: ErrValue, says: []string{"peers", "list"}},
@@ -126,6 +142,28 @@ func TestWatch(t *testing.T) {
 	}
 	if c, err := Parse("f", []byte("watch = [18, \"64\", 1]\n")); err != nil || !reflect.DeepEqual(c.Watch, want) {
 		t.Errorf("file: %+v, %v", c, err)
+	}
+}
+
+// TestPower: tables, flags and the environment say the same.
+func TestPower(t *testing.T) {
+	want := Power{Sources: []string{"sysfs", "nut:ups@localhost"}, Chemistry: "li-ion", CapacityWh: 99.5, Eco: 50, Park: 12.5, Assume: "full", Lat: 60, Lon: -20,
+		Uplink: Uplink{On: "/bin/on now", Window: "10/600", Watts: 30}}
+	file, err := Parse("f", []byte("[power]\nsources = [\"sysfs\", \"nut:ups@localhost\"]\nchemistry = 'li-ion'\ncapacity_wh = 99.5\neco = 50\npark = 12.5\nfloor_learning = false\n"+
+		"lat = 60\nlon = -20\n[power.uplink]\non = \"/bin/on now\"\nwindow = \"10/600\"\nwatts = 30\n"))
+	if err != nil || !reflect.DeepEqual(file.Power, want) {
+		t.Errorf("file: %+v, %v", file, err)
+	}
+	if o := file.Origin("power.uplink.watts"); o != "f:13" {
+		t.Errorf("from %s", o)
+	}
+	mixed, err := Load(Sources{
+		Environ: []string{"HOME=/home/tao", "TAOLIGHT_POWER_SOURCES=sysfs,nut:ups@localhost", "TAOLIGHT_POWER_CHEMISTRY=li-ion", "TAOLIGHT_POWER_UPLINK_WATTS=30", "TAOLIGHT_POWER_LAT=60", "TAOLIGHT_POWER_ECO=1"},
+		Flags: map[string][]string{"power-capacity-wh": {"99.5"}, "power-eco": {"50"}, "power-park": {"12.5"}, "power-floor-learning": {"false"}, "power-lon": {"-20"},
+			"power-uplink-on": {"/bin/on now"}, "power-uplink-window": {"10/600"}},
+	})
+	if err != nil || !reflect.DeepEqual(mixed.Power, want) {
+		t.Errorf("mixed: %+v, %v", mixed, err)
 	}
 }
 
@@ -238,7 +276,7 @@ func TestExample(t *testing.T) {
 			t.Errorf("%s is not in the example", s.Key)
 		}
 	}
-	shown.DataDir, shown.Peers, shown.Watch, shown.origin, empty.origin = "", nil, nil, nil, nil // these three have no one default
+	shown.DataDir, shown.Peers, shown.Watch, shown.origin, empty.origin = "", nil, nil, nil, nil // the first three have no one default
 	if !reflect.DeepEqual(shown, empty) {
 		t.Errorf("the example shows %+v, the defaults are %+v", shown, empty)
 	}

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -119,13 +118,24 @@ func (c *Config) apply(name string, text []byte, all []Setting) error {
 	}
 	// In the order of the file, so that the first mistake in it is the one that is told.
 	for _, k := range md.Keys() {
-		key := k[0] // the table, if k is in one
-		place := name + ":" + strconv.Itoa(lineOf(text, key))
+		key := strings.Join(k, ".")
 		i := slices.IndexFunc(all, func(s Setting) bool { return s.Key == key })
-		if i < 0 {
-			return fmt.Errorf("%s: %q: %w%s", place, key, ErrUnknown, meant(strings.ReplaceAll(key, "-", "_"), keys))
+		if i < 0 && isTable(all, key) {
+			if _, ok := lookup(doc, k).(map[string]any); ok {
+				continue // what is in it follows
+			}
+			return fmt.Errorf("%s:%d: %s: %w: want a table: [%s]", name, lineOf(text, k), key, ErrValue, key)
 		}
-		values, err := texts(doc[key], all[i].List)
+		if i < 0 {
+			// A strange table is named, not each thing in it.
+			for len(k) > 1 && !isTable(all, strings.Join(k[:len(k)-1], ".")) {
+				k = k[:len(k)-1]
+			}
+			key = strings.Join(k, ".")
+			return fmt.Errorf("%s:%d: %q: %w%s", name, lineOf(text, k), key, ErrUnknown, meant(strings.ReplaceAll(key, "-", "_"), keys))
+		}
+		place := name + ":" + strconv.Itoa(lineOf(text, k))
+		values, err := texts(lookup(doc, k), all[i])
 		if err == nil {
 			err = all[i].set(c, values)
 		}
@@ -137,16 +147,34 @@ func (c *Config) apply(name string, text []byte, all []Setting) error {
 	return nil
 }
 
+// isTable reports whether there are settings in a table of this name.
+func isTable(all []Setting, name string) bool {
+	return slices.ContainsFunc(all, func(s Setting) bool { return strings.HasPrefix(s.Key, name+".") })
+}
+
+// lookup returns what stands at a path of tables.
+func lookup(doc map[string]any, path []string) any {
+	var v any = doc
+	for _, p := range path {
+		table, ok := v.(map[string]any)
+		if !ok {
+			return nil
+		}
+		v = table[p]
+	}
+	return v
+}
+
 // texts turns a TOML value into the text a flag would have.
-func texts(v any, list bool) ([]string, error) {
-	if list {
+func texts(v any, s Setting) ([]string, error) {
+	if s.List {
 		items, ok := v.([]any)
 		if !ok {
 			return nil, fmt.Errorf("%w: want a list like [\"a\", \"b\"]", ErrValue)
 		}
 		var out []string
 		for i, item := range items {
-			one, err := texts(item, false)
+			one, err := texts(item, Setting{})
 			if err != nil {
 				return nil, fmt.Errorf("item %d: %w", i+1, err)
 			}
@@ -159,28 +187,48 @@ func texts(v any, list bool) ([]string, error) {
 		return []string{v}, nil
 	case int64:
 		return []string{strconv.FormatInt(v, 10)}, nil
+	case float64:
+		return []string{strconv.FormatFloat(v, 'g', -1, 64)}, nil
+	case bool:
+		if s.Bool {
+			return []string{strconv.FormatBool(v)}, nil
+		}
 	}
-	return nil, fmt.Errorf("%w: want text in quotes or a whole number", ErrValue)
+	return nil, fmt.Errorf("%w: want text in quotes or a number", ErrValue)
 }
 
 // lineOf returns the number of the line on which a key is set, 1 if it is written in a way this
 // does not know.
-func lineOf(text []byte, key string) int {
-	for i, line := range bytes.Split(text, []byte("\n")) {
-		line = bytes.TrimLeft(line, " \t[")
-		line = bytes.TrimLeft(line, `"'`)
-		if rest, ok := bytes.CutPrefix(line, []byte(key)); ok && len(bytes.TrimLeft(rest, "\"' \t")) > 0 &&
-			bytes.ContainsAny(bytes.TrimLeft(rest, "\"' \t")[:1], "=.]") {
-			return i + 1
+func lineOf(text []byte, key []string) int {
+	want := strings.Join(key, ".")
+	table := ""
+	n := 0
+	for line := range strings.SplitSeq(string(text), "\n") {
+		n++
+		line = strings.Trim(line, " \t\r")
+		name, _, set := strings.Cut(line, "=")
+		if header := strings.Trim(line, "[]"); strings.HasPrefix(line, "[") {
+			table, name, set = bare(header)+".", "", true
+			if bare(header) == want {
+				return n
+			}
+		}
+		if set && strings.HasPrefix(table+bare(name)+".", want+".") {
+			return n
 		}
 	}
 	return 1
 }
 
+// bare takes the quotes and spaces out of a key as it is written.
+func bare(key string) string {
+	return strings.NewReplacer(" ", "", "\t", "", `"`, "", "'", "").Replace(key)
+}
+
 func (c *Config) applyEnv(env map[string]string, all []Setting) error {
 	known := []string{"config"}
 	for _, s := range all {
-		known = append(known, s.Key)
+		known = append(known, strings.ToLower(strings.TrimPrefix(s.Env, prefix)))
 		text := env[s.Env]
 		if text == "" {
 			continue // set to nothing is how a unit file takes a variable back

@@ -132,6 +132,17 @@ var rules = []rule{
 		reason:  "the control socket passes on what the node and the store say; what it does not know it cannot leak",
 	},
 	{
+		from:    []string{"./internal/power", "./internal/clock"},
+		forbids: []string{"./...", "os/...", "net/...", "log/...", "context", "sync/...", "syscall", "unsafe", "golang.org/..."},
+		reason: "the power level and the trust in a clock depend on their arguments alone, so that a year of weather " +
+			"is replayed through the very code that a node obeys",
+	},
+	{
+		from:    []string{"./internal/power/rig"},
+		forbids: []string{"./...", "-./internal/power/...", libp2p, bbolt, "net/http/..."},
+		reason:  "meters and hooks are read and run; what follows from them is decided in package power, and obeyed by whoever wires both",
+	},
+	{
 		from:    []string{"./internal/config/..."},
 		forbids: []string{"./...", "-./internal/config/..."},
 		reason:  "settings are words and numbers; whoever uses one gives it its meaning",
