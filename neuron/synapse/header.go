@@ -1,6 +1,7 @@
 package synapse
 
 import (
+	"crypto/rand"
 	"encoding/base64"
 	"encoding/json"
 	"errors"
@@ -76,6 +77,15 @@ func Message(nonce int64, sender, receiver, uuid, bodyHash string) []byte {
 		b = append(append(b, '.'), s...)
 	}
 	return b
+}
+
+// NewUUID returns a random UUID. The SDK's dendrite makes one that tells the machine's address and the time;
+// any text is taken.
+func NewUUID() string {
+	var b [16]byte
+	rand.Read(b[:])
+	b[6], b[8] = b[6]&0x0f|0x40, b[8]&0x3f|0x80
+	return fmt.Sprintf("%x-%x-%x-%x-%x", b[:4], b[4:6], b[6:8], b[8:10], b[10:])
 }
 
 // one returns the only value of a header.

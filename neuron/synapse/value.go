@@ -77,6 +77,24 @@ func (v *Values) Set(object []byte) error {
 	return nil
 }
 
+// Spec returns the description of the synapse.
+func (v *Values) Spec() *Spec { return v.spec }
+
+// Reply reads the body of a reply to v. What the caller gave, the required fields, stays as it was: a reply
+// has to have them, and has no say in them.
+func (v *Values) Reply(body []byte) (*Values, error) {
+	out, err := v.spec.Read(body)
+	if err != nil {
+		return nil, err
+	}
+	for i := range v.spec.Fields {
+		if v.spec.Fields[i].Required {
+			out.raw[i] = v.raw[i]
+		}
+	}
+	return out, nil
+}
+
 // Get returns the JSON of a field, or nil if there is no such field.
 func (v *Values) Get(name string) json.RawMessage {
 	if i := v.spec.index(name); i >= 0 {
