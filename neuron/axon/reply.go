@@ -181,9 +181,17 @@ func (x *exchange) send(status int, kind string, body []byte) {
 	x.w.Write(body)
 }
 
+// refusedBody is how long the rest of a body is waited for that nobody will look at.
+const refusedBody = 2 * time.Second
+
 // refused answers with a status and a message, as the SDK's server words it; a synapse's client looks for
 // the status in a header of its own before that of HTTP.
 func (x *exchange) refused(no *refusal) {
+	// The server reads what is left of a small body, so that the connection can go on. Honest clients have sent
+	// it by now.
+	if end := time.Now().Add(refusedBody); end.Before(x.begin.Add(x.a.lim.BodyTime)) {
+		x.conn.SetReadDeadline(end)
+	}
 	h := x.w.Header()
 	if x.route == nil || x.route.Synapse != nil && !btauth.Present(x.r.Header) {
 		t := x.self(no.status, headerText(no.message))
