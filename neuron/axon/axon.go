@@ -551,7 +551,9 @@ func (a *Axon) run(ctx context.Context, release func(), f func() error) error {
 			if p := recover(); p != nil {
 				err = fmt.Errorf("panic: %v", p)
 			}
-			if got <- err; !h.finish() {
+			if h.finish() {
+				got <- err
+			} else {
 				release()
 			}
 		}()
@@ -559,7 +561,6 @@ func (a *Axon) run(ctx context.Context, release func(), f func() error) error {
 	}()
 	select {
 	case err := <-got:
-		h.finish()
 		return err
 	case <-ctx.Done():
 		if h.abandon() {

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -576,6 +577,74 @@ func TestOnce(t *testing.T) {
 	wg.Wait()
 	if served.Load() != 1 {
 		t.Errorf("served %d times", served.Load())
+	}
+}
+
+// TestGivenBack: every request gives its place and its memory back once, however its handler ends.
+func TestGivenBack(t *testing.T) {
+	w := newWorld(t, func(cfg *Config) {
+		cfg.Now, cfg.Limits.Rate, cfg.Limits.Burst, cfg.Limits.Workers = time.Now, 1e9, 1e9, 2
+		cfg.Routes[0].Handler = neuron.HandlerFunc(func(ctx context.Context, r *neuron.Request) (*neuron.Reply, error) {
+			switch r.Input[len(`{"dummy_input":`)] {
+			case '1':
+				return nil, errors.New("fails")
+			case '2':
+				panic("boom")
+			case '3':
+				runtime.Goexit()
+			case '4':
+				<-ctx.Done()
+			}
+			return nil, nil
+		})
+	})
+	var wg sync.WaitGroup
+	for g := range 4 {
+		wg.Go(func() {
+			for i := range 500 {
+				c := w.call()
+				c.nonce, c.uuid, c.body = time.Now().UnixNano(), fmt.Sprint(g), fmt.Sprintf(`{"dummy_input":%d}`, i%5)
+				r := c.request(t)
+				if i%5 == 4 {
+					ctx, cancel := context.WithCancel(t.Context())
+					r = r.WithContext(ctx)
+					go cancel()
+				}
+				w.do(r)
+			}
+		})
+	}
+	wg.Wait()
+	// Handlers that were given up end a moment later.
+	for w.memory.Load() != 0 {
+		runtime.Gosched()
+	}
+	w.queue.mu.Lock()
+	defer w.queue.mu.Unlock()
+	if w.queue.free != 2 || len(w.queue.waiting) != 0 {
+		t.Errorf("%d of 2 places free, %d wait", w.queue.free, len(w.queue.waiting))
+	}
+}
+
+// TestRun: of who works and who waits, one releases, never both.
+func TestRun(t *testing.T) {
+	w := newWorld(t)
+	for i := range 20_000 {
+		var released, late atomic.Int32
+		done := make(chan bool)
+		ctx, cancel := context.WithCancel(t.Context())
+		if i%2 == 0 {
+			go cancel()
+		}
+		err := w.run(ctx, func() { released.Add(1); close(done) }, func() error { runtime.Gosched(); return nil })
+		if errors.Is(err, errLate) {
+			late.Add(1)
+			<-done
+		}
+		cancel()
+		if released.Load() != late.Load() {
+			t.Fatalf("round %d: released %d times, late %d times", i, released.Load(), late.Load())
+		}
 	}
 }
 
