@@ -626,28 +626,6 @@ func TestGivenBack(t *testing.T) {
 	}
 }
 
-// TestRun: of who works and who waits, one releases, never both.
-func TestRun(t *testing.T) {
-	w := newWorld(t)
-	for i := range 20_000 {
-		var released, late atomic.Int32
-		done := make(chan bool)
-		ctx, cancel := context.WithCancel(t.Context())
-		if i%2 == 0 {
-			go cancel()
-		}
-		err := w.run(ctx, func() { released.Add(1); close(done) }, func() error { runtime.Gosched(); return nil })
-		if errors.Is(err, errLate) {
-			late.Add(1)
-			<-done
-		}
-		cancel()
-		if released.Load() != late.Load() {
-			t.Fatalf("round %d: released %d times, late %d times", i, released.Load(), late.Load())
-		}
-	}
-}
-
 func TestHandlerErrors(t *testing.T) {
 	var err error
 	var out *neuron.Reply

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -282,6 +283,29 @@ func TestShutdown(t *testing.T) {
 			time.Sleep(5 * time.Second)
 			return nil, nil
 		})
+	})
+}
+
+// TestRun: of who works and who waits, one releases, never both.
+func TestRun(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		released, late := 0, 0 // of one goroutine at a time: Wait is between them
+		for i := range 5_000 {
+			ctx, cancel := context.WithCancel(t.Context())
+			if i%2 == 0 {
+				go cancel()
+			}
+			if err := w.run(ctx, func() { released++ }, func() error { runtime.Gosched(); return nil }); errors.Is(err, errLate) {
+				late++
+			}
+			synctest.Wait()
+			cancel()
+			if released != late {
+				t.Fatalf("round %d: released %d times, late %d times", i, released, late)
+			}
+		}
+		t.Logf("%d of 5,000 were late", late)
 	})
 }
 
