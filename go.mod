@@ -15,6 +15,7 @@ require (
 	github.com/spf13/pflag v1.0.10
 	go.etcd.io/bbolt v1.5.0
 	golang.org/x/crypto v0.54.0
+	golang.org/x/term v0.45.0
 	google.golang.org/protobuf v1.36.12
 	rsc.io/qr v0.2.0
 )
