@@ -33,6 +33,7 @@ var direct = map[string]string{
 	"github.com/tetratelabs/wazero":             "executes the chain's own runtime without cgo: a compiler for amd64 and arm64, an interpreter for the rest (Apache-2.0)",
 	"go.bug.st/serial":                          "serial ports at any speed, and a read that ends when the port is closed (BSD-3-Clause)",
 	"golang.org/x/sys":                          "adjtimex, which the standard library lacks; libp2p links it anyway (BSD-3-Clause)",
+	"golang.org/x/term":                         "a password is read from a terminal without showing it (BSD-3-Clause)",
 }
 
 // released is a version with a tag; the other modules are pinned to a commit, each with a reason.
