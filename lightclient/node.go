@@ -13,6 +13,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/taolight/taolight/lightclient/p2p"
 	"github.com/taolight/taolight/lightclient/wire"
@@ -61,6 +62,14 @@ type Config struct {
 	Seed       uint64           // of jitter and peer choice; 0: random
 	Watch      []uint16         // subnets whose commitments are kept with their proofs; needs a Store
 	WatchEvery uint32           // blocks between two looks at them; 0: 50
+
+	Listen   []ma.Multiaddr // where other light nodes may dial; nil: nowhere
+	MaxConns int            // connections in all, of peers and of light nodes; 0: 48
+	// Hosted is called once the libp2p host stands, before the first dial. What it starts on the host
+	// must be over when ctx ends. Moved is called in the node's loop, and must not wait, when the
+	// finalized head has moved or finality was stopped by evidence. nil: neither.
+	Hosted func(ctx context.Context, h *p2p.Host)
+	Moved  func(*Standing)
 }
 
 // A Note is a change of state, for a log line.
@@ -178,7 +187,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.host, err = p2p.New(p2p.Config{Key: key, UserAgent: "taolight/" + n.cfg.Version})
+	n.host, err = p2p.New(p2p.Config{Key: key, UserAgent: "taolight/" + n.cfg.Version, Listen: n.cfg.Listen, MaxConns: n.cfg.MaxConns})
 	if err != nil {
 		return fmt.Errorf("libp2p host: %w", err)
 	}
@@ -187,6 +196,9 @@ func (n *Node) Run(ctx context.Context) error {
 	defer n.wg.Wait()
 	defer cancel()
 	n.register(ctx)
+	if n.cfg.Hosted != nil {
+		n.cfg.Hosted(ctx, n.host)
+	}
 
 	n.startedMono = time.Now()
 	if err := n.loop(ctx); err != nil && ctx.Err() == nil {
@@ -314,6 +326,7 @@ func (n *Node) loop(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	n.finalMove = time.Now()
+	first := true
 	for {
 		var batch []any
 		select {
@@ -332,8 +345,19 @@ func (n *Node) loop(ctx context.Context) error {
 		now := n.cfg.Now()
 		syncEvents := n.own(ctx, now, batch)
 		actions, wake := n.sync.Process(now, syncEvents...)
+		moved := first
+		first = false
 		for _, a := range actions {
 			n.execute(ctx, now, a)
+			switch a.(type) {
+			case Finalized, Alarm, Rooted:
+				moved = true
+			}
+		}
+		if moved && n.cfg.Moved != nil {
+			if st := standing(n.cfg.Checkpoint, n.sync.Chain(), n.sets, n.sync.alarm); st != nil {
+				n.cfg.Moved(st)
+			}
 		}
 		n.stepPeers(ctx, now)
 		n.stepHealth(now)
@@ -436,7 +460,7 @@ func (n *Node) execute(ctx context.Context, now time.Time, action any) {
 	}
 }
 
-// finalized keeps the head: at once after a jump or a set change, else every 25 blocks.
+// finalized keeps the head: at once after a jump over a set change, else every 25 blocks.
 func (n *Node) finalized(now time.Time, a Finalized) {
 	n.finalMove = time.Now()
 	last := a.Blocks[len(a.Blocks)-1]
@@ -449,7 +473,8 @@ func (n *Node) finalized(now time.Time, a Finalized) {
 			n.keep(n.cfg.Store.PutHeader(b.Header.Number, b.Hash, b.Header.Encode()))
 		}
 	}
-	if a.Skipped || n.written == 0 || last.Header.Number >= n.written+headEvery {
+	// A jump of a few blocks is how finality goes where no headers are listened to.
+	if a.Skipped && n.setsDirty || n.written == 0 || last.Header.Number >= n.written+headEvery {
 		n.writeHead()
 	}
 }
@@ -475,6 +500,21 @@ func (n *Node) stepWatch(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}()
+}
+
+// Offer hands the node a proof of finality that nobody asked for. It is verified as one from a peer of
+// the chain.
+func (n *Node) Offer(ctx context.Context, p *grandpa.WarpProof) { n.tell(ctx, Offered{p}) }
+
+// Accuse hands the node evidence of two conflicting finalities.
+func (n *Node) Accuse(ctx context.Context, ev *grandpa.Evidence) { n.tell(ctx, Accused{ev}) }
+
+func (n *Node) tell(ctx context.Context, event any) {
+	select {
+	case n.events <- event:
+	case <-n.done:
+	case <-ctx.Done():
+	}
 }
 
 // call runs f in the loop, where the sync state may be looked at; false if the node has ended.
