@@ -30,7 +30,7 @@
 //
 //	finality     a bundle that claims one finalized header and nothing else: no set changes, no state.
 //	             Its root is the block from which the set that signed it signs.
-//	finality25   the same, of every 25th block only, for nodes that save power
+//	finality25   the same, of one block in each 25 in a row, for nodes that save power
 //	evidence     two conflicting finalities of one set (grandpa.Evidence)
 //	commitments  a bundle of claims about weight commitments
 //	pulses       a bundle of drand pulses and nothing else

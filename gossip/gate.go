@@ -104,13 +104,13 @@ type Gate struct {
 	known  map[verify.Hash]bool
 	ring   []verify.Hash // the same, oldest at next
 	next   int
-	final  uint32 // the highest block whose finality was accepted here
+	final  map[Kind]uint32 // the highest block whose finality was accepted on a topic
 	counts Counts
 }
 
 // NewGate returns a gate for the chain with that genesis hash.
 func NewGate(genesis verify.Hash) *Gate {
-	return &Gate{genesis: genesis, peers: make(map[string]*bucket), known: make(map[verify.Hash]bool)}
+	return &Gate{genesis: genesis, peers: make(map[string]*bucket), known: make(map[verify.Hash]bool), final: make(map[Kind]uint32)}
 }
 
 // SetTrust gives what to judge by from now on.
@@ -118,9 +118,6 @@ func (g *Gate) SetTrust(t *Trust) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.trust = t
-	if t != nil && t.Head != nil {
-		g.final = max(g.final, t.Head.Number)
-	}
 }
 
 // Trust returns what is judged by; nil if nothing is.
@@ -189,12 +186,18 @@ func (g *Gate) charge(now time.Time, peer string, units float64) bool {
 }
 
 // Own notes a message of our own, so that it is known when it comes back, and its block when another
-// node's proof of it comes.
-func (g *Gate) Own(message []byte, number uint32) {
+// node's proof of it comes. It reports whether that is news: false if the block was proven on the topic
+// before, or the message is known.
+func (g *Gate) Own(k Kind, message []byte, number uint32) bool {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	g.remember(ID(message))
-	g.final = max(g.final, number)
+	id := named(k, message)
+	if g.known[id] || number > 0 && number <= g.final[k] || k == FinalityRare && number/Every == g.final[k]/Every {
+		return false
+	}
+	g.remember(id)
+	g.final[k] = max(g.final[k], number)
+	return true
 }
 
 func (g *Gate) remember(id verify.Hash) {
@@ -211,18 +214,18 @@ func (g *Gate) remember(id verify.Hash) {
 	g.next = (g.next + 1) % maxKnown
 }
 
-// Final returns the highest block whose finality was accepted or is the node's own.
-func (g *Gate) Final() uint32 {
+// Final returns the highest block whose finality was accepted on a topic, or published there.
+func (g *Gate) Final(k Kind) uint32 {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	return g.final
+	return g.final[k]
 }
 
 // Judge judges a message that a peer sent on a topic. The order of the checks is that of their cost: the
 // size, the network, whether it is known, its form and whether it belongs here, whether it is news, and
 // only then votes, proofs and pulses. What is not news is ignored before any vote is looked at.
 func (g *Gate) Judge(now time.Time, peer string, k Kind, message []byte) Judgement {
-	j := Judgement{ID: ID(message)}
+	j := Judgement{ID: named(k, message)}
 	j.Verdict, j.Err = g.judge(now, peer, k, message, &j)
 	g.mu.Lock()
 	defer g.mu.Unlock()
@@ -256,7 +259,7 @@ func (g *Gate) judge(now time.Time, peer string, k Kind, message []byte, j *Judg
 		return Reject, fmt.Errorf("%w: %d bytes, 1 to %d allowed", ErrSize, len(message), MaxMessage)
 	}
 	g.mu.Lock()
-	t, known, final := g.trust, g.known[j.ID], g.final
+	t, known, final := g.trust, g.known[j.ID], g.final[k]
 	g.mu.Unlock()
 	if known {
 		return Ignore, ErrKnown
@@ -286,13 +289,13 @@ func (g *Gate) judge(now time.Time, peer string, k Kind, message []byte, j *Judg
 		return Reject, err
 	}
 	if k == Finality || k == FinalityRare {
-		return g.judgeFinality(now, peer, t, final, x, len(message), j)
+		return g.judgeFinality(now, peer, k, t, final, x, len(message), j)
 	}
 	return g.judgeClaims(now, peer, t, x, len(message), j)
 }
 
 // judgeFinality is for the one kind that comes all the time.
-func (g *Gate) judgeFinality(now time.Time, peer string, t *Trust, final uint32, x *bundle.Bundle, size int, j *Judgement) (Verdict, error) {
+func (g *Gate) judgeFinality(now time.Time, peer string, k Kind, t *Trust, final uint32, x *bundle.Bundle, size int, j *Judgement) (Verdict, error) {
 	j.Number = x.Final.Header.Number
 	set, conflict := &t.Head.Set, false
 	if j.Number <= t.Head.Number {
@@ -302,7 +305,7 @@ func (g *Gate) judgeFinality(now time.Time, peer string, t *Trust, final uint32,
 			return Ignore, ErrStale
 		}
 		set, conflict = &t.Signer, true
-	} else if j.Number <= final {
+	} else if j.Number <= final || k == FinalityRare && j.Number/Every == final/Every {
 		return Ignore, ErrKnown // another proof of a block that is on its way to the node
 	}
 	switch {
@@ -329,7 +332,7 @@ func (g *Gate) judgeFinality(now time.Time, peer string, t *Trust, final uint32,
 		return judgeReport(r)
 	}
 	g.mu.Lock()
-	g.final = max(g.final, j.Number)
+	g.final[k] = max(g.final[k], j.Number)
 	g.mu.Unlock()
 	j.Proof = &grandpa.WarpProof{Fragments: []grandpa.Fragment{{Header: x.Final.Header, Justification: just}}, Finished: true}
 	return Accept, nil

@@ -41,7 +41,7 @@ type Params struct {
 	Topics           []Kind
 	D, Dlo, Dhi      int // neighbours in the mesh of a topic: wanted, least, most
 	Dlazy            int // neighbours told the names of recent messages, at each heartbeat
-	Dout             int // of D, dialled by us: nobody can fill a mesh by dialling in
+	Dout             int // of D, dialled by us: nobody can fill a mesh by dialling in. GossipSub wants less than D/2
 	Heartbeat        time.Duration
 	Out, In          int           // connections to neighbours: dialled, accepted
 	MDNSEvery        time.Duration // how often the LAN is asked who is there; 0: never
@@ -58,7 +58,7 @@ func ParamsOf(l Level) Params {
 		}
 	case Eco:
 		return Params{
-			Topics: []Kind{FinalityRare, Evidence}, D: 3, Dlo: 2, Dhi: 4, Dlazy: 2, Dout: 1, Heartbeat: 5 * time.Second,
+			Topics: []Kind{FinalityRare, Evidence}, D: 3, Dlo: 2, Dhi: 4, Dlazy: 2, Dout: 0, Heartbeat: 5 * time.Second,
 			Out: 4, In: 4, MDNSEvery: 10 * time.Minute, Serve: true, ServeOnly: true,
 		}
 	case Survive:

@@ -18,6 +18,7 @@ var direct = map[string]string{
 	"github.com/cloudflare/circl":             "BLS12-381 for drand's pulses and timelocked commitments, constant-time where secrets are (BSD-3-Clause)",
 	"github.com/klauspost/reedsolomon":        "parity for chunks that cross a lossy link (MIT)",
 	"github.com/libp2p/go-libp2p":             "the network's own transport: swarm, noise, yamux, tcp, websocket; never its root package (MIT)",
+	"github.com/libp2p/go-libp2p-pubsub":      "GossipSub v1.1 and later, with scores and IDONTWANT, as audited; between light nodes only (MIT, Apache-2.0)",
 	"github.com/multiformats/go-multiaddr":    "the form in which peers' addresses travel (MIT)",
 	"github.com/oasisprotocol/curve25519-voi": "sr25519 at half the usual library's time, ed25519 by ZIP-215 and in batches (BSD-3-Clause)",
 	"github.com/rogpeppe/go-internal":         "tests only: scripts that run the binary (BSD-3-Clause)",
