@@ -28,6 +28,7 @@ const (
 	tick       = 10 * time.Second // all periodic work, aligned to it
 	dialTime   = 20 * time.Second
 	askAgain   = time.Minute            // between two catch-ups from the same neighbour
+	askSoon    = 2 * time.Second        // the same, from one that tells of blocks of a later set
 	settle     = 500 * time.Millisecond // between a new router and its topics
 	windowTime = 2 * time.Minute
 	windowEach = time.Hour // Survive: how often it is awake
@@ -520,7 +521,7 @@ func (n *Node) event(ctx context.Context, e any) {
 			n.mu.Unlock()
 		}
 	case ahead:
-		n.catchUp(ctx, now, e.id)
+		n.catchUp(ctx, now, e.id, askSoon)
 	case caughtUp:
 		n.asking = false
 		switch {
@@ -671,7 +672,7 @@ func (n *Node) identified(ctx context.Context, id peer.ID) {
 	if first {
 		n.lonely = false
 	}
-	n.catchUp(ctx, n.cfg.Now(), id)
+	n.catchUp(ctx, n.cfg.Now(), id, askAgain)
 }
 
 func (n *Node) gone(id peer.ID) {
@@ -740,7 +741,7 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 	}
 	if st != nil && len(ask) > 0 && (now.Sub(n.movedAt) > n.lag(st.Root) || level == Survive) {
 		slices.Sort(ask)
-		n.catchUp(ctx, now, ask[n.rand.IntN(len(ask))])
+		n.catchUp(ctx, now, ask[n.rand.IntN(len(ask))], askAgain)
 	}
 	for _, id := range ask {
 		n.askPeers(ctx, id, known)
@@ -799,8 +800,8 @@ func (n *Node) dial(ctx context.Context, info peer.AddrInfo) {
 	}()
 }
 
-// catchUp asks one neighbour at a time.
-func (n *Node) catchUp(ctx context.Context, now time.Time, id peer.ID) {
+// catchUp asks one neighbour at a time, and the same not sooner than after a while.
+func (n *Node) catchUp(ctx context.Context, now time.Time, id peer.ID, again time.Duration) {
 	t := n.gate.Trust()
 	if t == nil || t.Head == nil || n.asking {
 		return
@@ -808,7 +809,7 @@ func (n *Node) catchUp(ctx context.Context, now time.Time, id peer.ID) {
 	lag := n.lag(t.Root)
 	n.mu.Lock()
 	x := n.neighbours[id]
-	if x == nil || !x.asked.IsZero() && now.Sub(x.asked) < min(askAgain, lag) {
+	if x == nil || !x.asked.IsZero() && now.Sub(x.asked) < min(again, lag) {
 		n.mu.Unlock()
 		return
 	}

@@ -65,10 +65,10 @@ type Config struct {
 
 	Listen   []ma.Multiaddr // where other light nodes may dial; nil: nowhere
 	MaxConns int            // connections in all, of peers and of light nodes; 0: 48
-	// Hosted is called once the libp2p host stands, before the first dial. What it starts on the host
-	// must be over when ctx ends. Moved is called in the node's loop, and must not wait, when the
+	// Hosted is called once the libp2p host stands, before the first dial. What it starts on the host must
+	// end with ctx; wait, unless nil, returns when it has. Moved is called in the node's loop, and must not wait, when the
 	// finalized head has moved or finality was stopped by evidence. nil: neither.
-	Hosted func(ctx context.Context, h *p2p.Host)
+	Hosted func(ctx context.Context, h *p2p.Host) (wait func())
 	Moved  func(*Standing)
 }
 
@@ -197,7 +197,12 @@ func (n *Node) Run(ctx context.Context) error {
 	defer cancel()
 	n.register(ctx)
 	if n.cfg.Hosted != nil {
-		n.cfg.Hosted(ctx, n.host)
+		if wait := n.cfg.Hosted(ctx, n.host); wait != nil {
+			defer func() {
+				cancel()
+				wait()
+			}()
+		}
 	}
 
 	n.startedMono = time.Now()

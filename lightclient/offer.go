@@ -145,6 +145,30 @@ func (st *Standing) Above(from verify.Hash, max int) (proof *grandpa.WarpProof, 
 	return proof, true
 }
 
+// Start returns a block of ours with the set that goes on from it: where a proof by Above starts. ok is
+// false for a block that Block does not know.
+func (st *Standing) Start(hash verify.Hash) (at grandpa.Finalized, ok bool) {
+	h := st.Block(hash)
+	if h == nil {
+		return at, false
+	}
+	if hash == st.Head.Hash {
+		return st.Head.Start(), true
+	}
+	set := st.Root.Start().Set
+	for i := range st.Sets {
+		if st.Sets[i].Header.Number > h.Number {
+			break
+		}
+		next, err := grandpa.Advance(set, st.Sets[i].Header)
+		if err != nil {
+			return at, false
+		}
+		set = next
+	}
+	return grandpa.Finalized{Header: h, Hash: hash, Set: set}, true
+}
+
 // number finds a finalized block by its hash.
 func (st *Standing) number(hash verify.Hash) (uint32, bool) {
 	if b := st.Block(hash); b != nil {

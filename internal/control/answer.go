@@ -28,6 +28,9 @@ const (
 	methodSubnets   = "subnets"
 	methodAccount   = "account"
 	methodYuma      = "yuma"
+
+	methodGossip  = "gossip"
+	methodPublish = "publish"
 )
 
 // Schema is the version of the answers' JSON form: fields are added, never renamed.
@@ -57,6 +60,11 @@ type Answerer interface {
 	Account(ctx context.Context, q TableQuestion) (*Account, error)
 	// Yuma recomputes an epoch and compares it with what the chain stored.
 	Yuma(ctx context.Context, q YumaQuestion) (*Yuma, error)
+
+	// Gossip tells of the light nodes that this one hands proofs to.
+	Gossip(ctx context.Context) (*Gossip, error)
+	// Publish takes a bundle or evidence, verifies it, and hands it on.
+	Publish(ctx context.Context, q PublishQuestion) (*Published, error)
 }
 
 // A CommitsQuestion asks for the weight commitments of a mechanism of a subnet.
@@ -135,6 +143,7 @@ type Status struct {
 	DataDir string `json:"data_dir"`
 	PID     int    `json:"pid"`
 	Disk    *Disk  `json:"disk"` // null: nothing is kept
+	Gossip  *Talk  `json:"gossip,omitempty"`
 }
 
 // Disk is how much the store has written since the start, and holds.
