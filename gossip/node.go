@@ -515,11 +515,11 @@ func (n *Node) event(ctx context.Context, e any) {
 		n.mu.Unlock()
 	case dialled:
 		n.dialling--
-		if e.err != nil {
-			n.mu.Lock()
+		n.mu.Lock()
+		if n.neighbours[e.id] == nil { // not reached, or no light node of our chain for all we know yet
 			n.contacts.failed(e.id, now)
-			n.mu.Unlock()
 		}
+		n.mu.Unlock()
 	case ahead:
 		n.catchUp(ctx, now, e.id, askSoon)
 	case caughtUp:

@@ -65,6 +65,7 @@ type Config struct {
 
 	Listen   []ma.Multiaddr // where other light nodes may dial; nil: nowhere
 	MaxConns int            // connections in all, of peers and of light nodes; 0: 48
+	Serve    bool           // be a peer of the chain to other light clients, as far as a light node can
 	// Hosted is called once the libp2p host stands, before the first dial. What it starts on the host must
 	// end with ctx; wait, unless nil, returns when it has. Moved is called in the node's loop, and must not wait, when the
 	// finalized head has moved or finality was stopped by evidence. nil: neither.
@@ -99,6 +100,10 @@ type Node struct {
 
 	mu    sync.Mutex
 	conns map[peer.ID]*conn // guarded by mu; dialling, opening or open
+
+	// Guarded by mu: the newest of what is proven, and what is kept for those that we serve.
+	standing *Standing
+	server   *server // nil: nobody is served
 
 	// Owned by the loop.
 	dialling    int
@@ -165,6 +170,9 @@ func New(cfg Config) (*Node, error) {
 			return nil, err
 		}
 	}
+	if cfg.Serve {
+		n.server = newServer()
+	}
 	if n.watch = newWatch(nil, 0); cfg.Store != nil {
 		n.watch = newWatch(cfg.Watch, cfg.WatchEvery)
 	}
@@ -196,6 +204,9 @@ func (n *Node) Run(ctx context.Context) error {
 	defer n.wg.Wait()
 	defer cancel()
 	n.register(ctx)
+	if n.cfg.Serve {
+		n.serve()
+	}
 	if n.cfg.Hosted != nil {
 		if wait := n.cfg.Hosted(ctx, n.host); wait != nil {
 			defer func() {
@@ -248,7 +259,10 @@ func (n *Node) register(ctx context.Context) {
 		defer n.mu.Unlock()
 		return n.conns[id] != nil
 	}
-	closed := func(id peer.ID) { emit(lost{id, "closed the slot"}) }
+	closed := func(id peer.ID) {
+		n.dismiss(id)
+		emit(lost{id, "closed the slot"})
+	}
 	n.announces = n.host.Notifications(p2p.NotificationsConfig{
 		Protocol:     n.names.BlockAnnounces,
 		Handshake:    n.handshake,
@@ -256,7 +270,7 @@ func (n *Node) register(ctx context.Context) {
 		MaxMessage:   1 << 20,
 		Accept: func(id peer.ID, hs []byte) bool {
 			h, err := wire.DecodeHandshake(hs)
-			return err == nil && h.Genesis == n.cfg.Checkpoint.Genesis && known(id, nil)
+			return err == nil && h.Genesis == n.cfg.Checkpoint.Genesis && (known(id, nil) || n.admit(ctx, id, h))
 		},
 		Message: func(id peer.ID, msg []byte) {
 			a, err := wire.DecodeAnnounce(msg)
@@ -272,12 +286,29 @@ func (n *Node) register(ctx context.Context) {
 	role := func() []byte { return []byte{wire.RoleLight} }
 	n.txs = n.host.Notifications(p2p.NotificationsConfig{
 		Protocol: n.names.Transactions, Handshake: role, MaxHandshake: 1024, MaxMessage: 1 << 20,
-		Accept: known, Message: func(peer.ID, []byte) {}, // full nodes send none to light peers
+		Accept:  func(id peer.ID, _ []byte) bool { return known(id, nil) || n.admitted(id) },
+		Message: func(peer.ID, []byte) {}, // full nodes send none to light peers, and what light ones send ends here
 	})
 	n.grandpa = n.host.Notifications(p2p.NotificationsConfig{
 		Protocol: n.names.Grandpa, Handshake: role, MaxHandshake: 1024, MaxMessage: 1 << 20,
-		Accept: known,
+		Accept: func(id peer.ID, _ []byte) bool {
+			if known(id, nil) {
+				return true
+			}
+			if n.admitted(id) {
+				n.openBack(ctx, func(ctx context.Context) {
+					if _, err := n.grandpa.Open(ctx, id); err == nil {
+						n.tellLight(id)
+					}
+				})
+				return true
+			}
+			return false
+		},
 		Message: func(id peer.ID, msg []byte) {
+			if !known(id, nil) {
+				return // a light client that we serve: it has no votes
+			}
 			m, err := wire.DecodeGrandpaMessage(msg)
 			if err != nil {
 				emit(misbehaved{id, fmt.Errorf("grandpa message: %w", err)})
@@ -359,10 +390,8 @@ func (n *Node) loop(ctx context.Context) error {
 				moved = true
 			}
 		}
-		if moved && n.cfg.Moved != nil {
-			if st := standing(n.cfg.Checkpoint, n.sync.Chain(), n.sets, n.sync.alarm); st != nil {
-				n.cfg.Moved(st)
-			}
+		if moved && (n.cfg.Moved != nil || n.server != nil) {
+			n.tellMoved()
 		}
 		n.stepPeers(ctx, now)
 		n.stepHealth(now)
@@ -375,6 +404,21 @@ func (n *Node) loop(ctx context.Context) error {
 		}
 		timer.Reset(max(wait, 50*time.Millisecond))
 	}
+}
+
+// tellMoved tells whoever wants to know what is proven now.
+func (n *Node) tellMoved() {
+	st := standing(n.cfg.Checkpoint, n.sync.Chain(), n.sets, n.sync.alarm)
+	if st == nil {
+		return
+	}
+	n.mu.Lock()
+	n.standing = st
+	n.mu.Unlock()
+	if n.cfg.Moved != nil {
+		n.cfg.Moved(st)
+	}
+	n.tellLights()
 }
 
 // own handles the driver's events and returns what is for Sync.

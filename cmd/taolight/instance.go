@@ -95,7 +95,7 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 			return fail(err)
 		}
 		s.talk = newTalk(p.talkConfig(), s.store, notes)
-		light.Hosted, light.Moved = s.talk.hosted, s.talk.moved
+		light.Hosted, light.Moved, light.Serve = s.talk.hosted, s.talk.moved, true
 	}
 	s.node, err = lightclient.New(light)
 	if err != nil {
