@@ -17,6 +17,7 @@ import (
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	ma "github.com/multiformats/go-multiaddr"
 
+	"github.com/taolight/taolight/gossip/link"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
 	"github.com/taolight/taolight/verify/checkpoint"
@@ -68,6 +69,8 @@ type Config struct {
 	Private bool     // told addresses of private networks are dialled: the chain is a local one
 	LAN     bool     // look for light nodes on the local network, and be found there
 
+	Links []link.Link // carriers for where there is no internet
+
 	// Hold keeps a connection open, although the light client may have no use for it, until it is called
 	// with false.
 	Hold func(id peer.ID, on bool)
@@ -78,6 +81,8 @@ type Config struct {
 	Notes func(Note)
 	Now   func() time.Time
 	Seed  uint64 // of jitter and choices; 0: random
+
+	tick time.Duration // of tests; 0: ten seconds
 }
 
 // A neighbour is a connected light node of our chain.
@@ -125,6 +130,10 @@ type Node struct {
 	keptAt    time.Time
 	lonely    bool
 	catchUps  uint64
+	links     []*carried
+	load      link.Load
+	loadOf    *Standing
+	work      sync.WaitGroup
 }
 
 // Events of the loop.
@@ -168,6 +177,9 @@ func New(cfg Config) (*Node, error) {
 	}
 	if cfg.Now == nil {
 		cfg.Now = time.Now
+	}
+	if cfg.tick == 0 {
+		cfg.tick = tick
 	}
 	if cfg.Notes == nil {
 		cfg.Notes = func(Note) {}
@@ -344,6 +356,10 @@ func (n *Node) Run(ctx context.Context) error {
 		return err
 	}
 	defer n.end()
+	ctx, cancel := context.WithCancel(ctx)
+	defer n.work.Wait()
+	defer cancel()
+	n.startLinks(ctx)
 
 	for _, id := range n.cfg.Host.Network().Peers() { // identified before we listened
 		n.identified(ctx, id)
@@ -373,7 +389,7 @@ func (n *Node) Run(ctx context.Context) error {
 		}
 		now := n.cfg.Now()
 		n.step(ctx, now)
-		wait := tick - time.Duration(now.UnixNano())%tick // aligned with what else wakes the board
+		wait := n.cfg.tick - time.Duration(now.UnixNano())%n.cfg.tick // aligned with what else wakes the board
 		for _, at := range []time.Time{n.publishAt, n.joinAt} {
 			if !at.IsZero() {
 				wait = min(wait, max(10*time.Millisecond, at.Sub(now)))
@@ -707,6 +723,7 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 		n.publishAt = time.Time{}
 		n.publishHead(ctx)
 	}
+	n.tellLinks()
 	st, p, level := n.now(), n.Params(), n.Level()
 	if level == Park || level == Survive && !n.window(now) {
 		n.quiet()

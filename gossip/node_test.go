@@ -2,6 +2,7 @@ package gossip
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"testing"
@@ -10,9 +11,11 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/multiformats/go-multiaddr"
 
+	"github.com/taolight/taolight/gossip/link"
 	"github.com/taolight/taolight/internal/demonet"
 	"github.com/taolight/taolight/lightclient/p2p"
 	"github.com/taolight/taolight/verify"
+	"github.com/taolight/taolight/verify/bundle"
 	"github.com/taolight/taolight/verify/grandpa"
 )
 
@@ -223,6 +226,46 @@ func TestLevels(t *testing.T) {
 	if len(since) != 1 || len(after) != 1 || after[0].ID != since[0].ID || after[0].Seconds < since[0].Seconds {
 		t.Errorf("neighbours before %+v and after %+v", since, after)
 	}
+}
+
+// TestStick: a node without any connection is brought to finality by a folder that another one wrote,
+// over changes of the set, and hands on what it learned.
+func TestStick(t *testing.T) {
+	c := newChain(t, demonet.Config{History: 90, SetChangeEvery: 30})
+	path := t.TempDir()
+	stick := func() []link.Link {
+		l, err := link.Parse("dir:" + path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return []link.Link{l}
+	}
+	c.join(t, 80, Config{Links: stick(), tick: 20 * time.Millisecond})
+	alone := c.join(t, 0, Config{Links: stick(), tick: 20 * time.Millisecond})
+	alone.wait(t, "the stick", alone.at(80))
+	behind := c.join(t, 0, Config{}, alone)
+	behind.wait(t, "what the stick brought", behind.at(80))
+}
+
+// TestImport: what is no bundle is refused, one of another chain too, and what is known is no lie.
+func TestImport(t *testing.T) {
+	c := newChain(t, demonet.Config{History: 40, SetChangeEvery: -1})
+	a := c.join(t, 30, Config{})
+	other := respell(t, c.message(35), func(x *bundle.Bundle) { x.Genesis[0] ^= 1 })
+	forged := respell(t, c.message(35), func(x *bundle.Bundle) { x.Final.Votes.List[0].Signature[0] ^= 1 })
+	for name, b := range map[string][]byte{"noise": []byte("noise"), "other chain": other, "forged": forged, "nothing": nil} {
+		if r, err := a.node.Import(t.Context(), b); err == nil {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	if r, err := a.node.Import(t.Context(), c.message(20)); err != nil || r.News || !errors.Is(r.Reason, ErrStale) {
+		t.Errorf("an old block: %+v, %v", r, err)
+	}
+	r, err := a.node.Import(t.Context(), c.message(35))
+	if err != nil || !r.News || r.Number != 35 {
+		t.Errorf("news: %+v, %v", r, err)
+	}
+	a.wait(t, "block 35", a.at(35))
 }
 
 // TestEvidenceTravels: a conflict that one node has evidence of reaches the others.

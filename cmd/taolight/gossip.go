@@ -11,6 +11,7 @@ import (
 	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/taolight/taolight/gossip"
+	"github.com/taolight/taolight/gossip/link"
 	"github.com/taolight/taolight/internal/config"
 	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/lightclient/p2p"
@@ -143,6 +144,19 @@ func (p *place) listenAddrs() ([]ma.Multiaddr, error) {
 			return nil, usage("%s: %q: %w", p.cfg.Origin("listen"), s, err)
 		}
 		out = append(out, a)
+	}
+	return out, nil
+}
+
+// links are the carriers of the settings.
+func (p *place) links() ([]link.Link, error) {
+	var out []link.Link
+	for _, text := range p.cfg.Carriers {
+		l, err := link.Parse(text)
+		if err != nil {
+			return nil, usage("%s: %w", p.cfg.Origin("carriers"), err)
+		}
+		out = append(out, l)
 	}
 	return out, nil
 }

@@ -94,7 +94,11 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 		if light.Listen, err = p.listenAddrs(); err != nil {
 			return fail(err)
 		}
-		s.talk = newTalk(p.talkConfig(), s.store, notes)
+		talk := p.talkConfig()
+		if talk.Links, err = p.links(); err != nil {
+			return fail(err)
+		}
+		s.talk = newTalk(talk, s.store, notes)
 		light.Hosted, light.Moved, light.Serve = s.talk.hosted, s.talk.moved, true
 	}
 	s.node, err = lightclient.New(light)

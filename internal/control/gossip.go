@@ -5,8 +5,6 @@ import (
 	"errors"
 
 	"github.com/taolight/taolight/gossip"
-	"github.com/taolight/taolight/verify/bundle"
-	"github.com/taolight/taolight/verify/grandpa"
 )
 
 // Gossip is what `gossip stats --json` prints, and with the neighbours `peers --gossip --json`.
@@ -94,42 +92,13 @@ func (l *Local) Publish(ctx context.Context, q PublishQuestion) (*Published, err
 	if err != nil {
 		return nil, err
 	}
-	p := &Published{Schema: Schema}
-	x, err := bundle.Decode(q.Message)
+	r, err := n.Import(ctx, q.Message)
 	if err != nil {
-		if _, everr := grandpa.DecodeEvidence(q.Message); everr != nil {
-			return nil, Errorf(Unproven, "neither a bundle nor evidence: %w", err)
-		}
-	} else if x.Final != nil {
-		// Whatever else it claims, and however big it is: what it makes final is for the light client.
-		p.Number = x.Final.Header.Number
-		switch err := n.TakeBundle(ctx, x); {
-		case err == nil:
-			p.News = true
-		case errors.Is(err, bundle.ErrNetwork):
-			return nil, Errorf(Unproven, "%w", err)
-		case errors.Is(err, gossip.ErrStale), errors.Is(err, gossip.ErrUndecided):
-			p.Reason = err.Error()
-		default:
-			return nil, Errorf(Unproven, "%w", err)
-		}
-	}
-	if len(q.Message) > gossip.MaxMessage {
-		if p.Reason == "" {
-			p.Reason = "it is too long for a message"
-		}
-		return p, nil
-	}
-	k, err := n.Publish(ctx, q.Message)
-	switch {
-	case err == nil:
-		p.Topic, p.News = k.String(), true
-	case p.News: // the light client has it, and tells of it by itself
-	case errors.Is(err, gossip.ErrKnown), errors.Is(err, gossip.ErrStale), errors.Is(err, gossip.ErrShape),
-		errors.Is(err, gossip.ErrUndecided), errors.Is(err, gossip.ErrAhead):
-		p.Reason = err.Error()
-	default:
 		return nil, Errorf(Unproven, "%w", err)
+	}
+	p := &Published{Schema: Schema, Topic: r.Topic, Number: r.Number, News: r.News}
+	if r.Reason != nil {
+		p.Reason = r.Reason.Error()
 	}
 	return p, nil
 }

@@ -24,6 +24,7 @@ var direct = map[string]string{
 	"github.com/rogpeppe/go-internal":         "tests only: scripts that run the binary (BSD-3-Clause)",
 	"github.com/spf13/pflag":                  "cobra's flags, to make them from the table of settings (BSD-3-Clause)",
 	"github.com/spf13/cobra":                  "commands, help and shell completion without switching off the linker's pruning (Apache-2.0)",
+	"go.bug.st/serial":                        "serial lines for radios, on every platform without C (BSD-3-Clause)",
 	"go.etcd.io/bbolt":                        "one file that survives a power cut at any write (MIT)",
 	"golang.org/x/crypto":                     "blake2b (BSD-3-Clause)",
 	"rsc.io/qr":                               "QR codes, written and nothing else (BSD-3-Clause)",
