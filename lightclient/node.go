@@ -13,6 +13,7 @@ import (
 
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/peer"
+	ma "github.com/multiformats/go-multiaddr"
 
 	"github.com/taolight/taolight/lightclient/p2p"
 	"github.com/taolight/taolight/lightclient/runtime"
@@ -65,6 +66,15 @@ type Config struct {
 	Engine     *runtime.Engine  // executes the chain's runtime; nil: nothing does
 	Compile    bool             // in the background, what is interpreted at first: for a node that stays
 	Runtimes   Runtimes         // where code is kept; nil: nowhere
+
+	Listen   []ma.Multiaddr // where other light nodes may dial; nil: nowhere
+	MaxConns int            // connections in all, of peers and of light nodes; 0: 48
+	Serve    bool           // be a peer of the chain to other light clients, as far as a light node can
+	// Hosted is called once the libp2p host stands, before the first dial. What it starts on the host must
+	// end with ctx; wait, unless nil, returns when it has. Moved is called in the node's loop, and must not wait, when the
+	// finalized head has moved or finality was stopped by evidence. nil: neither.
+	Hosted func(ctx context.Context, h *p2p.Host) (wait func())
+	Moved  func(*Standing)
 }
 
 // A Note is a change of state, for a log line.
@@ -96,6 +106,10 @@ type Node struct {
 
 	mu    sync.Mutex
 	conns map[peer.ID]*conn // guarded by mu; dialling, opening or open
+
+	// Guarded by mu: the newest of what is proven, and what is kept for those that we serve.
+	standing *Standing
+	server   *server // nil: nobody is served
 
 	// Owned by the loop.
 	dialling    int
@@ -163,6 +177,9 @@ func New(cfg Config) (*Node, error) {
 			return nil, err
 		}
 	}
+	if cfg.Serve {
+		n.server = newServer()
+	}
 	if n.watch = newWatch(nil, 0); cfg.Store != nil {
 		n.watch = newWatch(cfg.Watch, cfg.WatchEvery)
 	}
@@ -185,7 +202,7 @@ func (n *Node) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.host, err = p2p.New(p2p.Config{Key: key, UserAgent: "taolight/" + n.cfg.Version})
+	n.host, err = p2p.New(p2p.Config{Key: key, UserAgent: "taolight/" + n.cfg.Version, Listen: n.cfg.Listen, MaxConns: n.cfg.MaxConns})
 	if err != nil {
 		return fmt.Errorf("libp2p host: %w", err)
 	}
@@ -195,6 +212,17 @@ func (n *Node) Run(ctx context.Context) error {
 	defer n.wg.Wait()
 	defer cancel()
 	n.register(ctx)
+	if n.cfg.Serve {
+		n.serve()
+	}
+	if n.cfg.Hosted != nil {
+		if wait := n.cfg.Hosted(ctx, n.host); wait != nil {
+			defer func() {
+				cancel()
+				wait()
+			}()
+		}
+	}
 
 	n.startedMono = time.Now()
 	if err := n.loop(ctx); err != nil && ctx.Err() == nil {
@@ -239,7 +267,10 @@ func (n *Node) register(ctx context.Context) {
 		defer n.mu.Unlock()
 		return n.conns[id] != nil
 	}
-	closed := func(id peer.ID) { emit(lost{id, "closed the slot"}) }
+	closed := func(id peer.ID) {
+		n.dismiss(id)
+		emit(lost{id, "closed the slot"})
+	}
 	n.announces = n.host.Notifications(p2p.NotificationsConfig{
 		Protocol:     n.names.BlockAnnounces,
 		Handshake:    n.handshake,
@@ -247,7 +278,7 @@ func (n *Node) register(ctx context.Context) {
 		MaxMessage:   1 << 20,
 		Accept: func(id peer.ID, hs []byte) bool {
 			h, err := wire.DecodeHandshake(hs)
-			return err == nil && h.Genesis == n.cfg.Checkpoint.Genesis && known(id, nil)
+			return err == nil && h.Genesis == n.cfg.Checkpoint.Genesis && (known(id, nil) || n.admit(ctx, id, h))
 		},
 		Message: func(id peer.ID, msg []byte) {
 			a, err := wire.DecodeAnnounce(msg)
@@ -263,12 +294,29 @@ func (n *Node) register(ctx context.Context) {
 	role := func() []byte { return []byte{wire.RoleLight} }
 	n.txs = n.host.Notifications(p2p.NotificationsConfig{
 		Protocol: n.names.Transactions, Handshake: role, MaxHandshake: 1024, MaxMessage: 1 << 20,
-		Accept: known, Message: func(peer.ID, []byte) {}, // full nodes send none to light peers
+		Accept:  func(id peer.ID, _ []byte) bool { return known(id, nil) || n.admitted(id) },
+		Message: func(peer.ID, []byte) {}, // full nodes send none to light peers, and what light ones send ends here
 	})
 	n.grandpa = n.host.Notifications(p2p.NotificationsConfig{
 		Protocol: n.names.Grandpa, Handshake: role, MaxHandshake: 1024, MaxMessage: 1 << 20,
-		Accept: known,
+		Accept: func(id peer.ID, _ []byte) bool {
+			if known(id, nil) {
+				return true
+			}
+			if n.admitted(id) {
+				n.openBack(ctx, func(ctx context.Context) {
+					if _, err := n.grandpa.Open(ctx, id); err == nil {
+						n.tellLight(id)
+					}
+				})
+				return true
+			}
+			return false
+		},
 		Message: func(id peer.ID, msg []byte) {
+			if !known(id, nil) {
+				return // a light client that we serve: it has no votes
+			}
 			m, err := wire.DecodeGrandpaMessage(msg)
 			if err != nil {
 				emit(misbehaved{id, fmt.Errorf("grandpa message: %w", err)})
@@ -322,6 +370,7 @@ func (n *Node) loop(ctx context.Context) error {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	n.finalMove = time.Now()
+	first := true
 	for {
 		var batch []any
 		select {
@@ -340,8 +389,17 @@ func (n *Node) loop(ctx context.Context) error {
 		now := n.cfg.Now()
 		syncEvents := n.own(ctx, now, batch)
 		actions, wake := n.sync.Process(now, syncEvents...)
+		moved := first
+		first = false
 		for _, a := range actions {
 			n.execute(ctx, now, a)
+			switch a.(type) {
+			case Finalized, Alarm, Rooted:
+				moved = true
+			}
+		}
+		if moved && (n.cfg.Moved != nil || n.server != nil) {
+			n.tellMoved()
 		}
 		n.stepPeers(ctx, now)
 		n.stepHealth(now)
@@ -354,6 +412,21 @@ func (n *Node) loop(ctx context.Context) error {
 		}
 		timer.Reset(max(wait, 50*time.Millisecond))
 	}
+}
+
+// tellMoved tells whoever wants to know what is proven now.
+func (n *Node) tellMoved() {
+	st := standing(n.cfg.Checkpoint, n.sync.Chain(), n.sets, n.sync.alarm)
+	if st == nil {
+		return
+	}
+	n.mu.Lock()
+	n.standing = st
+	n.mu.Unlock()
+	if n.cfg.Moved != nil {
+		n.cfg.Moved(st)
+	}
+	n.tellLights()
 }
 
 // own handles the driver's events and returns what is for Sync.
@@ -444,7 +517,7 @@ func (n *Node) execute(ctx context.Context, now time.Time, action any) {
 	}
 }
 
-// finalized keeps the head: at once after a jump or a set change, else every 25 blocks.
+// finalized keeps the head: at once after a jump over a set change, else every 25 blocks.
 func (n *Node) finalized(now time.Time, a Finalized) {
 	n.finalMove = time.Now()
 	last := a.Blocks[len(a.Blocks)-1]
@@ -457,7 +530,8 @@ func (n *Node) finalized(now time.Time, a Finalized) {
 			n.keep(n.cfg.Store.PutHeader(b.Header.Number, b.Hash, b.Header.Encode()))
 		}
 	}
-	if a.Skipped || n.written == 0 || last.Header.Number >= n.written+headEvery {
+	// A jump of a few blocks is how finality goes where no headers are listened to.
+	if a.Skipped && n.setsDirty || n.written == 0 || last.Header.Number >= n.written+headEvery {
 		n.writeHead()
 	}
 }
@@ -483,6 +557,21 @@ func (n *Node) stepWatch(ctx context.Context) {
 		case <-ctx.Done():
 		}
 	}()
+}
+
+// Offer hands the node a proof of finality that nobody asked for. It is verified as one from a peer of
+// the chain.
+func (n *Node) Offer(ctx context.Context, p *grandpa.WarpProof) { n.tell(ctx, Offered{p}) }
+
+// Accuse hands the node evidence of two conflicting finalities.
+func (n *Node) Accuse(ctx context.Context, ev *grandpa.Evidence) { n.tell(ctx, Accused{ev}) }
+
+func (n *Node) tell(ctx context.Context, event any) {
+	select {
+	case n.events <- event:
+	case <-n.done:
+	case <-ctx.Done():
+	}
 }
 
 // call runs f in the loop, where the sync state may be looked at; false if the node has ended.

@@ -191,6 +191,9 @@ func (n *Node) status(now time.Time) *Status {
 		}
 		s.SetID, s.Voters = final.Set.ID, len(final.Set.Authorities)
 	}
+	if n.fed(s) {
+		s.Source = "gossip"
+	}
 	s.State = n.state(s)
 	s.Health = n.warnings(s)
 	return s
@@ -208,7 +211,7 @@ func (n *Node) state(s *Status) string {
 		return "conflict"
 	case n.sync.upgrade != nil:
 		return "upgrade"
-	case s.Peers.Open == 0:
+	case s.Peers.Open == 0 && !n.fed(s):
 		return "no peers"
 	case n.sync.Chain() == nil:
 		return "resolving"
@@ -218,6 +221,12 @@ func (n *Node) state(s *Status) string {
 		return "stale"
 	}
 	return "following"
+}
+
+// fed reports whether finality comes from other light nodes, where no peer of the chain is open: lately, or
+// last of all and no longer.
+func (n *Node) fed(s *Status) bool {
+	return s.Peers.Open == 0 && !n.sync.fed.IsZero() && !n.sync.fed.Before(n.sync.advanced)
 }
 
 // warnings lists what is not as it should be, worst first. One cause gives one warning: without peers
@@ -235,7 +244,7 @@ func (n *Node) warnings(s *Status) []Warning {
 		add("unknown-rules", "error", "the chain uses rules that this version does not know: "+err.Error(), "upgrade taolight")
 	}
 	switch {
-	case s.Peers.Open == 0:
+	case s.Peers.Open == 0 && !n.fed(s):
 		tried := strings.Join(n.book.Errors(), "; ")
 		banned := n.book.Banned(n.cfg.Now())
 		switch {

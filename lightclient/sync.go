@@ -190,6 +190,7 @@ type Sync struct {
 	now   time.Time
 
 	advanced time.Time // when the finalized block last moved
+	fed      time.Time // when it was last moved by a proof that nobody was asked for
 	round    uint64    // highest GRANDPA round seen in the current set
 	alarm    *grandpa.Evidence
 	upgrade  error           // the chain follows rules we do not know
@@ -310,6 +311,10 @@ func (s *Sync) event(e any) {
 		}
 	case Answered:
 		s.answered(&e)
+	case Offered:
+		s.offered(e.Proof)
+	case Accused:
+		s.accused(e.Evidence)
 	}
 }
 

@@ -160,7 +160,7 @@ func (s *Sync) stepWarp() {
 	})
 	if p == nil {
 		if w.needed && len(s.peers) > 0 && s.allSaidNothing(final.Hash) {
-			s.warpDone(final.Hash) // we are where everybody is
+			s.warpDone() // we are where everybody is
 		}
 		return
 	}
@@ -183,7 +183,7 @@ func (s *Sync) allSaidNothing(final verify.Hash) bool {
 	return true
 }
 
-func (s *Sync) warpDone(verify.Hash) {
+func (s *Sync) warpDone() {
 	w := &s.warp
 	w.needed = false
 	if !w.caughtUp {
@@ -240,13 +240,8 @@ func (s *Sync) warpAnswered(ask *warpAsk, e *Answered) {
 		}
 		return
 	}
-	s.tellSets(before.Set, proof)
-	verified, err := s.chain.Warp(proof)
-	w.fragments += verified
+	verified, err := s.applyWarp(before, proof)
 	final := s.chain.Finalized()
-	if final.Hash != before.Hash {
-		s.finalized(before, []FinalBlock{{final.Header, final.Hash}}, true)
-	}
 	if err != nil {
 		s.warpFailed(id, verified, final, err)
 		return
@@ -257,11 +252,25 @@ func (s *Sync) warpAnswered(ask *warpAsk, e *Answered) {
 		if p != nil {
 			p.best = max(p.best, final.Header.Number)
 		}
-		s.warpDone(final.Hash)
+		s.warpDone()
 		return
 	}
 	s.do(Progress{Peer: id, Fragments: w.fragments, Number: final.Header.Number, Bytes: w.bytes, Took: s.now.Sub(w.started)})
 	w.needed = true
+}
+
+// applyWarp verifies a proof and applies it as far as it is good.
+func (s *Sync) applyWarp(before grandpa.Finalized, proof *grandpa.WarpProof) (verified int, err error) {
+	if s.warp.started.IsZero() {
+		s.warp.started = s.now
+	}
+	s.tellSets(before.Set, proof)
+	verified, err = s.chain.Warp(proof)
+	s.warp.fragments += verified
+	if final := s.chain.Finalized(); final.Hash != before.Hash {
+		s.finalized(before, []FinalBlock{{final.Header, final.Hash}}, true)
+	}
+	return verified, err
 }
 
 // tellSets reports each fragment of a proof that hands over to another set, so that it can be kept:

@@ -32,10 +32,12 @@ type instance struct {
 	store    *storage.Store
 	recovery *storage.Recovery
 	local    *control.Local
+	talk     *talk            // nil: it does not gossip
 	net      *demonet.Network // our own, on the demo network
 	cancel   context.CancelFunc
 	ended    <-chan error // gives the node's error, then is closed
 	netEnded <-chan struct{}
+	others   <-chan struct{} // closed when the second node has ended
 }
 
 // startDemo starts the demo network and makes its genesis the place to start from.
@@ -66,7 +68,7 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 	nothing, none := make(chan error), make(chan struct{})
 	close(nothing)
 	close(none)
-	s := &instance{place: p, cancel: cancel, ended: nothing, netEnded: none}
+	s := &instance{place: p, cancel: cancel, ended: nothing, netEnded: none, others: none}
 	fail := func(err error) (*instance, error) {
 		s.stop(time.Second)
 		return nil, err
@@ -97,16 +99,32 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 	if err != nil {
 		return fail(err)
 	}
-	s.node, err = lightclient.New(lightclient.Config{
+	light := lightclient.Config{
 		Engine: engine, Compile: !joined, Runtimes: storage.OpenRuntimes(filepath.Join(p.dir, "runtimes")),
 		Checkpoint: p.root, Bootnodes: p.bootnodes, Peers: p.cfg.Peers, Store: nodeStore{s.store},
 		Finality: lightclient.Finality(p.cfg.Finality), MaxPeers: p.cfg.MaxPeers, Version: version,
 		Demo: p.demo, BackDated: p.backDated, Notes: notes, Watch: p.cfg.Watch, WatchEvery: watchEvery,
-	})
+	}
+	if p.cfg.Gossip && !joined {
+		if light.Listen, err = p.listenAddrs(); err != nil {
+			return fail(err)
+		}
+		talk := p.talkConfig()
+		if talk.Links, err = p.links(); err != nil {
+			return fail(err)
+		}
+		s.talk = newTalk(talk, s.store, notes)
+		light.Hosted, light.Moved, light.Serve = s.talk.hosted, s.talk.moved, true
+	}
+	s.node, err = lightclient.New(light)
 	if err != nil {
 		return fail(&control.Error{Code: control.Usage, Err: err})
 	}
+	if s.talk != nil {
+		s.talk.light = s.node
+	}
 	s.local = &control.Local{
+		Talk: s.talk.talking(),
 		Node: s.node, Checkpoint: p.root, Root: p.from, Store: s.store, DataDir: p.dir,
 		Version: version, Demo: p.demo, Joined: joined,
 	}
@@ -116,6 +134,12 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 		ended <- s.node.Run(ctx)
 		close(ended)
 	}()
+	if s.net != nil && s.talk != nil {
+		if s.others, err = s.second(ctx, notes); err != nil {
+			s.others = none
+			return fail(err)
+		}
+	}
 	return s, nil
 }
 
@@ -123,19 +147,23 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 // the given time.
 func (s *instance) stop(wait time.Duration) error {
 	s.cancel()
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
+	late, cancel := context.WithTimeout(context.Background(), wait)
+	defer cancel()
 	var err error
 	select {
 	case err = <-s.ended:
-	case <-timer.C:
+	case <-late.Done():
+	}
+	select {
+	case <-s.others:
+	case <-late.Done():
 	}
 	if s.store != nil {
 		err = errors.Join(err, s.store.Close())
 	}
 	select {
 	case <-s.netEnded:
-	case <-timer.C:
+	case <-late.Done():
 	}
 	return err
 }

@@ -129,6 +129,12 @@ func (a *app) printStatus(w io.Writer, s *control.Status) {
 			line("", "%s kept of at most %s", size(uint64(s.Disk.ArchiveBytes)), size(uint64(s.Disk.ArchiveLimit)))
 		}
 	}
+	if g := s.Gossip; g != nil {
+		line("gossip", "%s, level %s; %s proven here, %s rejected", count(g.Neighbours, "neighbour"), g.Level, group(g.Accepted), group(g.Rejected))
+		if o := g.Second; o != nil {
+			line("", "a second light node, with no peer of the chain: %s %s by %s", o.State, block(o.Number), o.Source)
+		}
+	}
 	line("clock", "%s", s.Clock.Text)
 	up := "up " + span(s.Uptime)
 	if s.Joined {
@@ -164,11 +170,15 @@ func (a *app) printHealth(w io.Writer, health []lightclient.Warning) {
 }
 
 func (a *app) peersCommand() *cobra.Command {
-	return a.reader(&cobra.Command{
+	light := false
+	cmd := a.reader(&cobra.Command{
 		Use:   "peers",
 		Short: "whom the node talks to, and who is banned and why",
 		Args:  cobra.NoArgs,
 		RunE: a.do(func(cmd *cobra.Command, _ []string) error {
+			if light {
+				return a.lightPeers(cmd)
+			}
 			return a.ask(cmd, false, func(ctx context.Context, who control.Answerer) error {
 				p, err := who.Peers(ctx)
 				if err != nil {
@@ -186,6 +196,8 @@ func (a *app) peersCommand() *cobra.Command {
 			})
 		}),
 	})
+	cmd.Flags().BoolVar(&light, "gossip", false, "the light nodes that it hands proofs to instead")
+	return cmd
 }
 
 func (a *app) printPeers(w io.Writer, p *control.Peers) {

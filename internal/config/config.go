@@ -65,9 +65,13 @@ type Config struct {
 	Checkpoint  string   // checkpoint file or NUMBER:HASH instead of the built-in one; empty = built-in
 	Watch       []uint16 // subnets whose weight commitments are kept with their proofs
 	ArchiveMB   int      // bound of what is kept of them, in millions of bytes, 1 to MaxArchiveMB
-	LogLevel    string   // debug, info, warn or error
+	Gossip      bool     // hand proofs to other light nodes and take theirs
+	LAN         bool     // look for them on the local network, and be found there
+	Listen      []string // multiaddrs to listen on for them; empty: port GossipPort, on loopback for a demo network
+	Carriers    []string // dir:PATH, serial:DEVICE or exec:COMMAND, which carry proofs without an internet
 	MaxMBPerDay float64  // millions of bytes a day in both directions; 0: no limit
 	Power       Power
+	LogLevel    string // debug, info, warn or error
 
 	origin map[string]string
 }
@@ -135,6 +139,14 @@ var settings = []Setting{
 		set: func(c *Config, v []string) (err error) { c.Watch, err = netuids(v); return err }},
 	{Key: "archive_mb", Help: "how much to keep of them, in MB, 1 to 64", Default: "16",
 		set: func(c *Config, v []string) (err error) { c.ArchiveMB, err = between(v[0], 1, MaxArchiveMB); return err }},
+	{Key: "gossip", Help: "on: hand proofs to other light nodes and take theirs; off", Default: "on",
+		set: func(c *Config, v []string) (err error) { c.Gossip, err = onOff(v[0]); return err }},
+	{Key: "lan", Help: "on: find light nodes on the local network, and be found (mDNS); off", Default: "on",
+		set: func(c *Config, v []string) (err error) { c.LAN, err = onOff(v[0]); return err }},
+	{Key: "listen", Help: "where light nodes may dial, like /ip4/0.0.0.0/tcp/30334", List: true,
+		set: func(c *Config, v []string) (err error) { c.Listen, err = listen(v); return err }},
+	{Key: "carriers", Flag: "carrier", Help: "dir:PATH, serial:DEVICE or exec:COMMAND: proofs without an internet", List: true,
+		set: func(c *Config, v []string) (err error) { c.Carriers, err = carriers(v); return err }},
 	{Key: "log_level", Help: "debug, info, warn or error", Default: "info",
 		set: func(c *Config, v []string) (err error) {
 			c.LogLevel, err = oneOf(v[0], "debug", "info", "warn", "error")
@@ -198,6 +210,9 @@ var settings = []Setting{
 
 // dashes turns a key into words with dashes, and underscores into a name for the environment.
 var dashes, underscores = strings.NewReplacer("_", "-", ".", "-"), strings.NewReplacer(".", "_")
+
+// GossipPort is where a node listens for other light nodes unless told otherwise.
+const GossipPort = 30334
 
 // Settings returns every setting, for the flags and the help of a command.
 func Settings() []Setting {
@@ -350,6 +365,30 @@ func oneOf(s string, words ...string) (string, error) {
 		return "", fmt.Errorf("%w %q: want %s%s", ErrValue, s, strings.Join(words, " or "), meant(s, words))
 	}
 	return s, nil
+}
+
+func onOff(s string) (bool, error) {
+	word, err := oneOf(s, "on", "off")
+	return word == "on", err
+}
+
+func listen(list []string) ([]string, error) {
+	for _, a := range list {
+		if !strings.HasPrefix(a, "/ip") || !strings.Contains(a, "/tcp/") || strings.Contains(a, "/p2p/") {
+			return nil, fmt.Errorf("%w %q: want a multiaddr like /ip4/0.0.0.0/tcp/30334", ErrValue, a)
+		}
+	}
+	return list, nil
+}
+
+func carriers(list []string) ([]string, error) {
+	for _, c := range list {
+		kind, rest, _ := strings.Cut(c, ":")
+		if _, err := oneOf(kind, "dir", "serial", "exec"); err != nil || rest == "" {
+			return nil, fmt.Errorf("%w %q: want dir:PATH, serial:DEVICE or exec:COMMAND", ErrValue, c)
+		}
+	}
+	return list, nil
 }
 
 func notEmpty(s string) error {

@@ -35,6 +35,9 @@ const (
 	methodRuntime = "runtime"
 	methodCode    = "code"
 	methodAgain   = "reexecute"
+
+	methodGossip  = "gossip"
+	methodPublish = "publish"
 )
 
 // Schema is the version of the answers' JSON form: fields are added, never renamed.
@@ -75,6 +78,11 @@ type Answerer interface {
 	Yuma(ctx context.Context, q YumaQuestion) (*Yuma, error)
 	// Reexecute has the chain's own code compute an epoch, and compares that.
 	Reexecute(ctx context.Context, q ReexecuteQuestion) (*Reexecuted, error)
+
+	// Gossip tells of the light nodes that this one hands proofs to.
+	Gossip(ctx context.Context) (*Gossip, error)
+	// Publish takes a bundle or evidence, verifies it, and hands it on.
+	Publish(ctx context.Context, q PublishQuestion) (*Published, error)
 }
 
 // A CommitsQuestion asks for the weight commitments of a mechanism of a subnet.
@@ -153,6 +161,7 @@ type Status struct {
 	DataDir string `json:"data_dir"`
 	PID     int    `json:"pid"`
 	Disk    *Disk  `json:"disk"` // null: nothing is kept
+	Gossip  *Talk  `json:"gossip,omitempty"`
 }
 
 // Disk is how much the store has written since the start, and holds.

@@ -10,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/taolight/taolight/gossip"
 	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/storage"
 	"github.com/taolight/taolight/verify"
@@ -28,6 +29,8 @@ type Local struct {
 	Version    string
 	Demo       bool
 	Joined     bool // the node was started for one question
+	Talk       func() *gossip.Node
+	Second     *lightclient.Node // the light node beside this one on a demo network, which has no peer of the chain
 }
 
 // Handle answers one question of a Client.
@@ -89,6 +92,10 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 		return answer(ctx, params, l.Reexecute)
 	case methodCode:
 		return answer(ctx, params, l.Code)
+	case methodGossip:
+		return l.Gossip(ctx)
+	case methodPublish:
+		return answer(ctx, params, l.Publish)
 	case methodBackup:
 		if l.Store == nil {
 			return nil, errNoStore
@@ -133,7 +140,7 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	out := &Status{Status: *s, Joined: l.Joined, Root: l.Root, DataDir: l.DataDir, PID: os.Getpid()}
+	out := &Status{Status: *s, Joined: l.Joined, Root: l.Root, DataDir: l.DataDir, PID: os.Getpid(), Gossip: l.told(ctx)}
 	if l.Store != nil {
 		st := l.Store.Stats()
 		out.Disk = &Disk{st.FileBytes, st.BytesWritten, st.Syncs, st.Commits, st.Pending, st.BundleBytes, st.BundleLimit}

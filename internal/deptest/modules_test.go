@@ -34,6 +34,7 @@ var direct = map[string]string{
 	"go.bug.st/serial":                          "serial ports at any speed, and a read that ends when the port is closed (BSD-3-Clause)",
 	"golang.org/x/sys":                          "adjtimex, which the standard library lacks; libp2p links it anyway (BSD-3-Clause)",
 	"golang.org/x/term":                         "a password is read from a terminal without showing it (BSD-3-Clause)",
+	"github.com/libp2p/go-libp2p-pubsub":        "GossipSub v1.1 and later, with scores and IDONTWANT, as audited; between light nodes only (MIT, Apache-2.0)",
 }
 
 // released is a version with a tag; the other modules are pinned to a commit, each with a reason.

@@ -106,6 +106,7 @@ var driven = map[string]string{
 	"lightclient/slots.go":  "dials peers and waits for them",
 	"lightclient/read.go":   "waits for the peers that it asks for storage",
 	"lightclient/status.go": "asks the running node",
+	"lightclient/serve.go":  "answers other light clients, and waits for its own peers",
 	"lightclient/past.go":   "waits for the peers that it asks for the past",
 	"lightclient/typed.go":  "waits for what its questions need of the past",
 	"lightclient/prove.go":  "waits for what a bundle needs",

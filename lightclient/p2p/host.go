@@ -16,6 +16,7 @@ import (
 	"unicode"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
+	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
 	"github.com/libp2p/go-libp2p/core/peerstore"
@@ -103,6 +104,7 @@ type Host struct {
 
 	watch    sync.Mutex      // held during calls of watchers, to keep them in order
 	conns    map[peer.ID]int // connections
+	held     map[peer.ID]bool
 	watchers []func(connected bool, id peer.ID)
 }
 
@@ -127,7 +129,7 @@ func New(cfg Config) (*Host, error) {
 		}
 		cfg.Key = key
 	}
-	h := &Host{cfg: cfg, resolver: newResolver(cfg.Lookup), conns: make(map[peer.ID]int)}
+	h := &Host{cfg: cfg, resolver: newResolver(cfg.Lookup), conns: make(map[peer.ID]int), held: make(map[peer.ID]bool)}
 	h.ctx, h.cancel = context.WithCancel(context.Background())
 	if err := h.start(); err != nil {
 		h.cancel()
@@ -201,7 +203,7 @@ func (h *Host) start() (err error) {
 		return err
 	}
 	sw.Notify(&network.NotifyBundle{ConnectedF: h.connected, DisconnectedF: h.disconnected})
-	host, err := basichost.NewHost(sw, &basichost.HostOpts{
+	basic, err := basichost.NewHost(sw, &basichost.HostOpts{
 		EventBus:                bus,
 		EnablePing:              true,
 		UserAgent:               h.cfg.UserAgent,
@@ -211,14 +213,14 @@ func (h *Host) start() (err error) {
 	if err != nil {
 		return err
 	}
-	undo = append(undo, host)
-	h.host, h.swarm = host, sw
+	undo = append(undo, basic)
+	h.host, h.swarm = basic, sw
 	if len(h.cfg.Listen) > 0 {
 		if err := sw.Listen(h.cfg.Listen...); err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
 	}
-	host.Start()
+	basic.Start()
 	return nil
 }
 
@@ -328,9 +330,32 @@ func oneLine(err error) string {
 	return strings.Join(strings.FieldsFunc(err.Error(), func(r rune) bool { return r == '\n' || r == '\r' }), ", ")
 }
 
-// Disconnect closes all connections to the peer. If the peer has stopped reading, that can take
-// some seconds.
-func (h *Host) Disconnect(id peer.ID) error { return h.swarm.ClosePeer(id) }
+// Disconnect closes all connections to the peer, unless they are held. If the peer has stopped reading,
+// that can take some seconds.
+func (h *Host) Disconnect(id peer.ID) error {
+	h.watch.Lock()
+	held := h.held[id]
+	h.watch.Unlock()
+	if held {
+		return nil
+	}
+	return h.swarm.ClosePeer(id)
+}
+
+// Hold keeps the connections to a peer open through Disconnect, until it is called with false: somebody
+// else on this host has a use for them.
+func (h *Host) Hold(id peer.ID, on bool) {
+	h.watch.Lock()
+	defer h.watch.Unlock()
+	if on {
+		h.held[id] = true
+	} else {
+		delete(h.held, id)
+	}
+}
+
+// Libp2p returns the host itself, for protocols that libp2p speaks: pubsub, discovery.
+func (h *Host) Libp2p() host.Host { return h.host }
 
 // Peers returns the connected peers.
 func (h *Host) Peers() []peer.ID { return h.swarm.Peers() }

@@ -1,0 +1,71 @@
+package gossip
+
+import (
+	"fmt"
+	"time"
+)
+
+// A Level says how much the board can spend. Whoever knows the battery gives it.
+type Level byte
+
+const (
+	Full    Level = iota // power from the mains, or a battery that fills
+	Eco                  // every 25th block, few neighbours, those of the LAN first
+	Survive              // no topic: what is to be told is told in a short window
+	Park                 // nothing at all
+)
+
+var levels = [...]string{"full", "eco", "survive", "park"}
+
+func (l Level) String() string {
+	if int(l) < len(levels) {
+		return levels[l]
+	}
+	return "?"
+}
+
+// ParseLevel returns the level of a name.
+func ParseLevel(s string) (Level, error) {
+	for i, name := range levels {
+		if s == name {
+			return Level(i), nil
+		}
+	}
+	return 0, fmt.Errorf("no such level %q: want full, eco, survive or park", s)
+}
+
+// Params are what a level means for gossip. They are GossipSub's own parameters, smaller than its
+// defaults: a mesh of four copies a message reaches a thousand nodes in five or six hops, and a small
+// board pays for each neighbour in wakeups.
+type Params struct {
+	Topics           []Kind
+	D, Dlo, Dhi      int // neighbours in the mesh of a topic: wanted, least, most
+	Dlazy            int // neighbours told the names of recent messages, at each heartbeat
+	Dout             int // of D, dialled by us: nobody can fill a mesh by dialling in. GossipSub wants less than D/2
+	Heartbeat        time.Duration
+	Out, In          int           // connections to neighbours: dialled, accepted
+	MDNSEvery        time.Duration // how often the LAN is asked who is there; 0: never
+	Serve, ServeOnly bool          // whether neighbours are answered; only those of private networks
+}
+
+// ParamsOf returns the parameters of a level.
+func ParamsOf(l Level) Params {
+	switch l {
+	case Full:
+		return Params{
+			Topics: Kinds(), D: 4, Dlo: 3, Dhi: 6, Dlazy: 4, Dout: 1, Heartbeat: 2 * time.Second,
+			Out: 8, In: 16, MDNSEvery: time.Minute, Serve: true,
+		}
+	case Eco:
+		return Params{
+			Topics: []Kind{FinalityRare, Evidence}, D: 3, Dlo: 2, Dhi: 4, Dlazy: 2, Dout: 0, Heartbeat: 5 * time.Second,
+			Out: 4, In: 4, MDNSEvery: 10 * time.Minute, Serve: true, ServeOnly: true,
+		}
+	case Survive:
+		return Params{Out: 2}
+	}
+	return Params{}
+}
+
+// meshes reports whether there is anything to route at this level.
+func (p Params) meshes() bool { return len(p.Topics) > 0 }

@@ -1,0 +1,173 @@
+package lightclient
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"github.com/taolight/taolight/internal/demonet"
+	"github.com/taolight/taolight/verify/grandpa"
+)
+
+// standing is what the bench has proven.
+func (b *bench) standing() *Standing {
+	b.t.Helper()
+	st := standing(b.net.Checkpoint(), b.s.Chain(), b.fragments(), b.alarm)
+	if st == nil {
+		b.t.Fatal("nothing is proven")
+	}
+	return st
+}
+
+func (b *bench) fragments() []grandpa.Fragment {
+	var list []grandpa.Fragment
+	for _, a := range b.sets {
+		list = append(list, grandpa.Fragment{Header: a.Header, Justification: a.Justification})
+	}
+	return list
+}
+
+// TestOffered: a node without any peer of the chain follows by what another node has proven, over
+// changes of the set.
+func TestOffered(t *testing.T) {
+	net := demo(t, demonet.Config{History: 60, SetChangeEvery: 20, Slack: 2000})
+	feeder := newBench(t, net, SyncConfig{})
+	feeder.open()
+	feeder.run(10 * time.Second)
+	alone := newBench(t, net, SyncConfig{})
+	alone.run(time.Second)
+	alone.at(0)
+
+	offer := func() {
+		proof, ok := feeder.standing().Above(alone.s.Chain().Finalized().Hash, 100)
+		if !ok {
+			t.Fatal("the feeder does not know our block")
+		}
+		alone.now = feeder.now
+		alone.emit(Offered{proof})
+		alone.run(time.Second)
+	}
+	offer()
+	alone.at(net.Finalized().Header.Number)
+	for range 50 {
+		feeder.step(true)
+		feeder.run(2 * time.Second)
+		offer()
+		alone.at(net.Finalized().Header.Number)
+	}
+	if len(alone.sets) < 4 {
+		t.Errorf("%d set changes", len(alone.sets))
+	}
+	if len(alone.requests) > 0 {
+		t.Errorf("it asked somebody: %v", alone.requests)
+	}
+	if !alone.s.warp.caughtUp || alone.s.fed.IsZero() {
+		t.Error("it does not say that it has caught up")
+	}
+}
+
+// TestOfferedBadly: what does not verify changes nothing.
+func TestOfferedBadly(t *testing.T) {
+	net := demo(t, demonet.Config{History: 20, SetChangeEvery: -1, Slack: 2000})
+	feeder := newBench(t, net, SyncConfig{})
+	feeder.open()
+	feeder.run(5 * time.Second)
+	good, _ := feeder.standing().Above(net.Genesis(), 100)
+	spoiled := *good.Fragments[0].Justification
+	spoiled.Commit.Precommits = slices.Clone(spoiled.Commit.Precommits)
+	spoiled.Commit.Precommits[1].Signature[9] ^= 1
+	few := *good.Fragments[0].Justification
+	few.Commit.Precommits = few.Commit.Precommits[:1]
+	for name, j := range map[string]*grandpa.Justification{"a bad signature": &spoiled, "too few votes": &few} {
+		alone := newBench(t, net, SyncConfig{})
+		alone.emit(Offered{&grandpa.WarpProof{Finished: true, Fragments: []grandpa.Fragment{{Header: good.Fragments[0].Header, Justification: j}}}})
+		alone.run(time.Second)
+		if n := alone.s.Chain().Finalized().Header.Number; n != 0 {
+			t.Errorf("%s: block %d is final", name, n)
+		}
+		for _, nothing := range []*grandpa.WarpProof{nil, {Finished: true}} {
+			alone.emit(Offered{nothing})
+		}
+		alone.run(time.Second)
+	}
+}
+
+// TestOfferedBesidePeers: where peers announce headers, an offer does not throw away the tree.
+func TestOfferedBesidePeers(t *testing.T) {
+	net := demo(t, demonet.Config{History: 20, SetChangeEvery: -1, Slack: 2000})
+	feeder := newBench(t, net, SyncConfig{})
+	b := newBench(t, net, SyncConfig{})
+	for _, x := range []*bench{feeder, b} {
+		x.open()
+		x.run(5 * time.Second)
+	}
+	for range 5 {
+		feeder.step(true)
+		feeder.run(2 * time.Second)
+		b.now = feeder.now
+		proof, ok := feeder.standing().Above(b.s.Chain().Finalized().Hash, 100)
+		if !ok {
+			t.Fatal("unknown block")
+		}
+		b.emit(Offered{proof})
+		b.run(time.Second)
+		if b.s.Chain().Authorities() == nil {
+			t.Fatal("the Aura list was thrown away")
+		}
+		b.at(net.Finalized().Header.Number)
+	}
+	// Nobody announces, and the offer lies far above: after a while it is taken as it is.
+	for range 4 {
+		feeder.step(true)
+		feeder.run(2 * time.Second)
+	}
+	proof, _ := feeder.standing().Above(b.s.Chain().Finalized().Hash, 100)
+	b.refuse = func(*Request) bool { return true }
+	b.run(feeder.now.Sub(b.now) + b.s.lag())
+	b.emit(Offered{proof})
+	b.run(time.Second)
+	b.at(net.Finalized().Header.Number)
+}
+
+// TestAccused: evidence from elsewhere stops finality, if it is evidence; so does a finality that is not
+// ours.
+func TestAccused(t *testing.T) {
+	net := demo(t, demonet.Config{History: 20, SetChangeEvery: -1, Slack: 2000})
+	benches := []*bench{newBench(t, net, SyncConfig{}), newBench(t, net, SyncConfig{})}
+	for _, b := range benches {
+		b.open()
+		b.run(5 * time.Second)
+	}
+	ours := benches[0].standing()
+	set, a, theirs, err := net.Conflict()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ev, err := grandpa.NewEvidence(&set, a, theirs)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wrong := *ev
+	wrong.SetID++
+	b := benches[0]
+	b.emit(Accused{&wrong})
+	b.emit(Accused{nil})
+	b.run(time.Second)
+	if b.alarm != nil {
+		t.Fatal("alarm for evidence against another set")
+	}
+	b.emit(Accused{ev})
+	b.run(time.Second)
+	if b.alarm == nil {
+		t.Fatal("no alarm")
+	}
+	if st := b.standing(); st.Evidence == nil || st.Head.Hash != ours.Head.Hash {
+		t.Error("the standing does not tell of it")
+	}
+	b = benches[1]
+	b.emit(Offered{&grandpa.WarpProof{Finished: true, Fragments: []grandpa.Fragment{{Header: theirs.Header, Justification: theirs.Justification}}}})
+	b.run(time.Second)
+	if b.alarm == nil || b.alarm.Verify(&set) != nil {
+		t.Fatal("no alarm for a finality that is not ours")
+	}
+}

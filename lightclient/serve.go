@@ -1,0 +1,287 @@
+package lightclient
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	"github.com/libp2p/go-libp2p/core/peer"
+
+	"github.com/taolight/taolight/lightclient/wire"
+	"github.com/taolight/taolight/verify"
+	"github.com/taolight/taolight/verify/grandpa"
+	"github.com/taolight/taolight/verify/trie"
+)
+
+// A node that serves is a peer of the chain to other light clients, of any make: it tells them of final
+// blocks, answers sync/warp, headers on sync/2, and reads on light/2 of what it has or its own peers give
+// it. It has no bodies and executes nothing: what it cannot answer it closes unanswered, as a full node
+// does that is busy.
+const (
+	maxLights     = 8   // light clients served
+	maxServeKeys  = 64  // in one read
+	maxServeDepth = 200 // blocks below the head that states are read of; full nodes keep 256
+	maxServeSets  = 256 // set changes in one answer
+	maxServeReads = 2   // at a time, of our own peers
+	proofsKept    = 32  // answers kept, each at most maxProofKept
+	maxProofKept  = 64 << 10
+
+	// Requests of one peer, on all protocols: at once, and then one in so long.
+	serveBurst = 24
+	serveEvery = 2 * time.Second
+	maxServed  = 256 // peers remembered
+)
+
+// errNotServed closes a request without an answer.
+var errNotServed = errors.New("not answered")
+
+// server is what a serving node keeps. Guarded by Node.mu.
+type server struct {
+	lights   map[peer.ID]bool // that accepted our block-announces substream
+	requests map[peer.ID]*account
+	proofs   map[verify.Hash][]byte // by block and keys
+	order    []verify.Hash
+	reads    chan struct{}
+}
+
+// account counts a peer's requests down; it fills again with time.
+type account struct {
+	left float64
+	at   time.Time
+}
+
+func newServer() *server {
+	return &server{lights: make(map[peer.ID]bool), requests: make(map[peer.ID]*account),
+		proofs: make(map[verify.Hash][]byte), reads: make(chan struct{}, maxServeReads)}
+}
+
+// mayAsk takes one request from a peer's account.
+func (s *server) mayAsk(now time.Time, id peer.ID) bool {
+	a := s.requests[id]
+	if a == nil {
+		if len(s.requests) >= maxServed {
+			clear(s.requests)
+		}
+		a = &account{serveBurst, now}
+		s.requests[id] = a
+	}
+	if d := now.Sub(a.at); d > 0 {
+		a.left = min(serveBurst, a.left+d.Seconds()/serveEvery.Seconds())
+	}
+	a.at = now
+	if a.left < 1 {
+		return false
+	}
+	a.left--
+	return true
+}
+
+func (s *server) keepProof(key verify.Hash, proof []byte) {
+	if len(proof) > maxProofKept || s.proofs[key] != nil {
+		return
+	}
+	if len(s.order) >= proofsKept {
+		delete(s.proofs, s.order[0])
+		s.order = slices.Delete(s.order, 0, 1)
+	}
+	s.proofs[key] = proof
+	s.order = append(s.order, key)
+}
+
+// serve registers the request protocols.
+func (n *Node) serve() {
+	handle := func(name string, most int, f func(ctx context.Context, st *Standing, body []byte) ([]byte, error)) {
+		n.host.HandleRequests(name, most, func(ctx context.Context, from peer.ID, body []byte) ([]byte, error) {
+			n.mu.Lock()
+			st, may := n.standing, n.server.mayAsk(n.cfg.Now(), from)
+			n.mu.Unlock()
+			if st == nil || !may {
+				return nil, errNotServed
+			}
+			return f(ctx, st, body)
+		})
+	}
+	handle(n.names.Warp, 32, func(_ context.Context, st *Standing, body []byte) ([]byte, error) { return serveWarp(st, body) })
+	handle(n.names.Sync, 1024, func(_ context.Context, st *Standing, body []byte) ([]byte, error) { return serveBlocks(st, body) })
+	handle(n.names.Light, 16<<10, n.serveRead)
+}
+
+func serveWarp(st *Standing, body []byte) ([]byte, error) {
+	from, err := wire.DecodeWarpRequest(body)
+	if err != nil {
+		return nil, err
+	}
+	p, ok := st.Above(from, maxServeSets)
+	if !ok {
+		return nil, errNotServed
+	}
+	return p.Append(nil), nil
+}
+
+// serveBlocks answers with final headers in a row, and with the justification of the head.
+func serveBlocks(st *Standing, body []byte) ([]byte, error) {
+	q, err := wire.DecodeBlockRequest(body)
+	if err != nil {
+		return nil, err
+	}
+	if q.Fields&wire.FieldBody != 0 {
+		return nil, errNotServed
+	}
+	i := slices.IndexFunc(st.Recent, func(b FinalBlock) bool {
+		if q.Hash != nil {
+			return b.Hash == *q.Hash
+		}
+		return b.Header.Number == q.Number
+	})
+	if i < 0 && q.Hash != nil { // the trust root, or a set change: alone
+		if h := st.Block(*q.Hash); h != nil {
+			return wire.AppendBlockResponse(nil, []wire.Block{{Hash: *q.Hash, Header: h.Encode()}}), nil
+		}
+	}
+	if i < 0 {
+		return nil, errNotServed
+	}
+	most := uint32(wire.MaxBlocks)
+	if q.Max > 0 {
+		most = min(most, q.Max)
+	}
+	var out []wire.Block
+	for ; i >= 0 && i < len(st.Recent) && len(out) < int(most); i += step(q.Descending) {
+		b := st.Recent[i]
+		w := wire.Block{Hash: b.Hash}
+		if q.Fields&wire.FieldHeader != 0 {
+			w.Header = b.Header.Encode()
+		}
+		if q.Fields&wire.FieldJustification != 0 && b.Hash == st.Head.Hash && st.Proof != nil {
+			w.Justifications = []wire.EngineJustification{{Engine: verify.EngineGrandpa, Data: st.Proof.Append(nil)}}
+		}
+		out = append(out, w)
+	}
+	return wire.AppendBlockResponse(nil, out), nil
+}
+
+func step(descending bool) int {
+	if descending {
+		return -1
+	}
+	return 1
+}
+
+// serveRead answers a read from what was answered before, or asks our own peers: what they send is
+// verified before it is passed on.
+func (n *Node) serveRead(ctx context.Context, st *Standing, body []byte) ([]byte, error) {
+	q, err := wire.DecodeLightRequest(body)
+	if err != nil {
+		return nil, err
+	}
+	if q.Call != nil {
+		return wire.AppendCallResponse(nil, nil), nil // nothing is executed here
+	}
+	r := q.Read
+	if len(r.Keys) > maxServeKeys {
+		return nil, errNotServed
+	}
+	h := st.Block(r.Block)
+	if h == nil || st.Head.Number-h.Number > maxServeDepth {
+		return wire.AppendReadResponse(nil, nil), nil
+	}
+	name := verify.Blake2b256(body)
+	n.mu.Lock()
+	proof := n.server.proofs[name]
+	n.mu.Unlock()
+	if proof == nil {
+		select {
+		case n.server.reads <- struct{}{}:
+			defer func() { <-n.server.reads }()
+		default:
+			return nil, errNotServed
+		}
+		got, err := n.readAt(ctx, FinalBlock{h, r.Block}, st.Head.Number-h.Number, r.Keys)
+		if err != nil {
+			return wire.AppendReadResponse(nil, nil), nil
+		}
+		proof = trie.AppendProof(nil, got.Proof)
+		n.mu.Lock()
+		n.server.keepProof(name, proof)
+		n.mu.Unlock()
+	}
+	return wire.AppendReadResponse(nil, proof), nil
+}
+
+// admit gives a light client that we did not dial a place, and opens our substream of block-announces to
+// it: a light client gives up who does not.
+func (n *Node) admit(ctx context.Context, id peer.ID, h *wire.Handshake) bool {
+	n.mu.Lock()
+	full := n.server == nil || n.standing == nil || len(n.server.lights) >= maxLights && !n.server.lights[id]
+	if !full {
+		n.server.lights[id] = true
+	}
+	n.mu.Unlock()
+	if full || h.Role != wire.RoleLight {
+		return false
+	}
+	n.openBack(ctx, func(ctx context.Context) {
+		if _, err := n.announces.Open(ctx, id); err == nil {
+			n.tellLight(id)
+		}
+	})
+	return true
+}
+
+// admitted reports whether a light client has a place.
+func (n *Node) admitted(id peer.ID) bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.server != nil && n.server.lights[id]
+}
+
+func (n *Node) openBack(ctx context.Context, f func(ctx context.Context)) {
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		octx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		f(octx)
+	}()
+}
+
+func (n *Node) dismiss(id peer.ID) {
+	n.mu.Lock()
+	if n.server != nil {
+		delete(n.server.lights, id)
+	}
+	n.mu.Unlock()
+}
+
+// tellLights tells all light clients of the head.
+func (n *Node) tellLights() {
+	n.mu.Lock()
+	var all []peer.ID
+	if n.server != nil {
+		for id := range n.server.lights {
+			all = append(all, id)
+		}
+	}
+	n.mu.Unlock()
+	for _, id := range all {
+		n.tellLight(id)
+	}
+}
+
+// tellLight announces the head to one light client and sends the votes that made it final. One that does
+// not take them is told again of the next.
+func (n *Node) tellLight(id peer.ID) {
+	n.mu.Lock()
+	st := n.standing
+	n.mu.Unlock()
+	if st == nil || st.Head.Header == nil {
+		return
+	}
+	a := wire.Announce{Header: st.Head.Header, Best: true}
+	if n.announces.Send(id, a.Append(nil)) != nil || st.Proof == nil || len(st.Signer.Authorities) == 0 {
+		return
+	}
+	n.grandpa.Send(id, wire.AppendNeighbor(nil, wire.Neighbor{Round: st.Proof.Round, SetID: st.Signer.ID, Height: st.Head.Number}))
+	n.grandpa.Send(id, wire.AppendCommit(nil, &grandpa.CommitMessage{Round: st.Proof.Round, SetID: st.Signer.ID, Commit: st.Proof.Commit}))
+}
