@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -102,7 +103,9 @@ type Node struct {
 	ready  chan struct{} // closed when the node has caught up
 	wg     sync.WaitGroup
 
-	codes codes
+	codes  codes
+	proofs proofs
+	heads  atomic.Pointer[Heads] // stored by the loop
 
 	mu    sync.Mutex
 	conns map[peer.ID]*conn // guarded by mu; dialling, opening or open
@@ -116,6 +119,7 @@ type Node struct {
 	kadNext     time.Time
 	kadWait     time.Duration
 	kadBusy     bool
+	headsAsked  bool
 	written     uint32 // number of the head last written
 	writtenHash verify.Hash
 	storeErr    error
@@ -401,6 +405,7 @@ func (n *Node) loop(ctx context.Context) error {
 		if moved && (n.cfg.Moved != nil || n.server != nil) {
 			n.tellMoved()
 		}
+		n.tellHeads()
 		n.stepPeers(ctx, now)
 		n.stepHealth(now)
 		n.stepStore(now)
