@@ -109,6 +109,8 @@ var driven = map[string]string{
 	"lightclient/past.go":   "waits for the peers that it asks for the past",
 	"lightclient/typed.go":  "waits for what its questions need of the past",
 	"lightclient/prove.go":  "waits for what a bundle needs",
+
+	"lightclient/transactions.go": "waits for peers and blocks",
 }
 
 func TestSansIO(t *testing.T) {
