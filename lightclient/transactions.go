@@ -108,3 +108,33 @@ func (n *Node) Announce(ctx context.Context, extrinsic []byte, told map[string]b
 	}
 	return sent, nil
 }
+
+// Errors of MaySign.
+var (
+	// ErrConflict: two valid finalities contradict each other, so that nobody can say what the chain is.
+	ErrConflict = errors.New("two conflicting finalities are known")
+	// ErrClock: the clock is behind the finalized head.
+	ErrClock = errors.New("the clock cannot be trusted: it is behind the finalized head")
+)
+
+// MaySign says why nothing may be signed now that is bound to this chain: a conflict of finality is known, the clock
+// is wrong, or nothing is proven yet; nil if nothing stands against it.
+func (n *Node) MaySign() error {
+	ctx, cancel := context.WithTimeout(context.Background(), openTxs)
+	defer cancel()
+	var err error
+	if !n.call(ctx, func() {
+		c := n.sync.Chain()
+		switch {
+		case n.sync.alarm != nil:
+			err = ErrConflict
+		case c == nil || !n.sync.warp.caughtUp:
+			err = ErrNotFinal
+		case n.sync.ClockBehind():
+			err = ErrClock
+		}
+	}) {
+		return n.ended(ctx)
+	}
+	return err
+}
