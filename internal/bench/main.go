@@ -38,6 +38,7 @@ var sections = []struct {
 	{"trie", proofs},
 	{"pairing", pairings},
 	{"bundle", bundles},
+	{"axon", axons},
 	{"size", sizes},
 	{"node", node},
 }

@@ -138,6 +138,7 @@ type Axon struct {
 	deny     map[verify.AccountID]bool
 	allow    map[verify.AccountID]bool
 	n        counters
+	canned   canned
 
 	interval, burst, strayInterval, strayBurst int64
 }
@@ -163,6 +164,7 @@ func New(cfg Config) (*Axon, error) {
 	a := &Axon{cfg: cfg, lim: cfg.Limits, hotkey: cfg.Hotkey.String(), routes: map[string]*Route{}, seed: maphash.MakeSeed(),
 		deny: map[verify.AccountID]bool{}, allow: map[verify.AccountID]bool{}}
 	a.lim.fill()
+	a.canned = newCanned(a.hotkey)
 	for _, id := range cfg.Policy.Deny {
 		a.deny[id] = true
 	}
