@@ -22,8 +22,8 @@ import (
 
 const (
 	axonConns   = 8
-	axonBatch   = 2000 // requests of one round
-	axonRounds  = 12
+	axonBatch   = 400 // requests of one round
+	axonRounds  = 50
 	axonTimeout = 60 * time.Second
 )
 
