@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math"
 	"strconv"
 	"strings"
 	"unicode"
@@ -319,6 +320,9 @@ func boolOf(raw json.RawMessage) (json.RawMessage, bool) {
 // floatRepr writes a float as Python does: the shortest digits that give it again, with .0 or an exponent
 // of two digits.
 func floatRepr(f float64) string {
+	if f == math.Trunc(f) && math.Abs(f) < 1e6 && f != 0 { // a timeout, most of the time
+		return strconv.Itoa(int(f)) + ".0"
+	}
 	s := strconv.FormatFloat(f, 'e', -1, 64)
 	if e, err := strconv.Atoi(s[strings.IndexByte(s, 'e')+1:]); err != nil || e < -4 || e >= 16 {
 		return s
