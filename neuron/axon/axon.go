@@ -485,7 +485,7 @@ func (h *handoff) abandon() bool { return h.state.CompareAndSwap(0, 2) }
 
 // handle waits for a place and runs the handler. Whoever takes the reply calls release once it is sent. A
 // handler that does not end in time is answered for, but keeps its place and its memory until it does end.
-func (x *exchange) handle(req *neuron.Request, done func()) (reply *neuron.Reply, ctx context.Context, release func(), no *refusal) {
+func (x *exchange) handle(req *neuron.Request, done func()) (*neuron.Reply, context.Context, func(), *refusal) {
 	a := x.a
 	wait := a.lim.HandlerTime
 	if req.Timeout > 0 {
@@ -508,10 +508,11 @@ func (x *exchange) handle(req *neuron.Request, done func()) (reply *neuron.Reply
 		}
 		return nil, nil, nil, refuse(http.StatusRequestTimeout, "waited %v for a free place", wait)
 	}
-	release = func() { cancel(); a.queue.leave(); done() }
+	release := func() { cancel(); a.queue.leave(); done() }
 	a.n.handled.Add(1)
+	var answer *neuron.Reply // the handler's alone if it is late
 	err := a.run(ctx, release, func() (err error) {
-		reply, err = x.route.Handler.Handle(ctx, req)
+		answer, err = x.route.Handler.Handle(ctx, req)
 		return err
 	})
 	switch {
@@ -530,14 +531,14 @@ func (x *exchange) handle(req *neuron.Request, done func()) (reply *neuron.Reply
 			return nil, nil, nil, x.late(wait)
 		}
 		return nil, nil, nil, x.internal(err)
-	case reply == nil:
-		reply = new(neuron.Reply)
-	case len(reply.Body) > a.lim.Reply:
+	case answer == nil:
+		answer = new(neuron.Reply)
+	case len(answer.Body) > a.lim.Reply:
 		a.n.failed.Add(1)
 		release()
-		return nil, nil, nil, x.internal(fmt.Errorf("an answer of %d bytes, at most %d", len(reply.Body), a.lim.Reply))
+		return nil, nil, nil, x.internal(fmt.Errorf("an answer of %d bytes, at most %d", len(answer.Body), a.lim.Reply))
 	}
-	return reply, ctx, release, nil
+	return answer, ctx, release, nil
 }
 
 // errLate: what was waited for goes on after its time.
