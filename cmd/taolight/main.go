@@ -12,7 +12,7 @@
 //   - A screen fits 80 columns, hashes apart, and is plain text: colour is for terminals, unless
 //     NO_COLOR is set.
 //   - With --json the answer is JSON alone, with "schema": 1; members are added, never renamed.
-//   - Nothing is ever asked: there are no prompts.
+//   - Nothing is ever asked but a secret of a key, and that only if stdin is a terminal.
 //   - The exit code is one of control.Codes, which --help lists.
 package main
 
@@ -130,11 +130,12 @@ headers, finality and storage, from a checkpoint on, with no server to trust.`,
 	root.SetHelpCommand(a.helpCommand())
 	a.settings(root, readerSettings...)
 	root.AddGroup(&cobra.Group{ID: "node", Title: "The node:"}, &cobra.Group{ID: "ask", Title: "Asking it:"},
-		&cobra.Group{ID: "file", Title: "Files:"})
+		&cobra.Group{ID: "key", Title: "Keys and neurons:"}, &cobra.Group{ID: "file", Title: "Files:"})
 	root.AddCommand(a.runCommand(), a.demoCommand(),
 		a.statusCommand(), a.peersCommand(), a.headCommand(), a.getCommand(),
 		a.metagraphCommand(), a.yumaCommand(), a.subnetsCommand(), a.accountCommand(),
 		a.commitsCommand(), a.weightsCommand(), a.bundleCommand(), a.callCommand(), a.runtimeCommand(),
+		a.walletCommand(), a.neuronCommand(),
 		a.checkpointCommand(), a.verifyCommand(), a.checkCommand(), a.backupCommand(), a.restoreCommand(),
 		a.completionCommand(), a.versionCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {

@@ -45,6 +45,7 @@ func TestScript(t *testing.T) {
 			"sparse":  sparse,
 			"hold":    hold,
 			"set":     set,
+			"axon":    serveAxon,
 		},
 	})
 }

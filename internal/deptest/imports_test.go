@@ -111,6 +111,21 @@ var rules = []rule{
 		reason:  "a neuron does not know how its node reaches the network or keeps its data",
 	},
 	{
+		from:    []string{"./neuron/synapse/...", "./neuron/btauth/..."},
+		forbids: []string{"os/...", "net/...", "context", "./neuron/wallet/..."},
+		reason:  "wire forms are functions from bytes to values, tested without a socket or a key",
+	},
+	{
+		from:    []string{"./neuron/wallet/..."},
+		forbids: []string{"net/...", "log/...", "./neuron/...", "-./neuron/wallet/...", "./lightclient/..."},
+		reason:  "what holds secrets neither sends nor logs",
+	},
+	{
+		from:    []string{"./neuron/axon/..."},
+		forbids: []string{"os/...", "./neuron/dendrite/...", "./lightclient/..."},
+		reason:  "a server that strangers call opens no file, starts no command and calls nobody",
+	},
+	{
 		from:    []string{"./internal/demonet/..."},
 		forbids: []string{"./...", "-./internal/demonet/...", "-./verify/...", "-./lightclient/wire/...", "-./lightclient/p2p/...", "-./lightclient/runtime"},
 		reason: "the light node meets the demo network's peers over sockets only; sharing its sync would let both be wrong together; " +

@@ -24,13 +24,14 @@ var direct = map[string]string{
 	"github.com/spf13/pflag":                    "cobra's flags, to make them from the table of settings (BSD-3-Clause)",
 	"github.com/spf13/cobra":                    "commands, help and shell completion without switching off the linker's pruning (Apache-2.0)",
 	"go.etcd.io/bbolt":                          "one file that survives a power cut at any write (MIT)",
-	"golang.org/x/crypto":                       "blake2b (BSD-3-Clause)",
+	"golang.org/x/crypto":                       "blake2b, and argon2 and secretbox for keyfiles (BSD-3-Clause)",
 	"lukechampine.com/blake3":                   "the hash of RFC-78's metadata digest; libp2p's multihash links it anyway (MIT)",
 	"rsc.io/qr":                                 "QR codes, written and nothing else (BSD-3-Clause)",
 	"google.golang.org/protobuf":                "the wire form of libp2p; from v1.36.12 on it leaves the linker's pruning on (BSD-3-Clause)",
 	"github.com/decred/dcrd/dcrec/secp256k1/v4": "Ethereum's signatures, which runtimes ask their host to recover; libp2p links it anyway (ISC)",
 	"github.com/klauspost/compress":             "zstd, in which the chain keeps its code; only the decoder is linked (BSD-3-Clause)",
 	"github.com/tetratelabs/wazero":             "executes the chain's own runtime without cgo: a compiler for amd64 and arm64, an interpreter for the rest (Apache-2.0)",
+	"golang.org/x/term":                         "a password is read from a terminal without showing it (BSD-3-Clause)",
 }
 
 // released is a version with a tag; the other modules are pinned to a commit, each with a reason.
