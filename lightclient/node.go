@@ -132,6 +132,7 @@ type Node struct {
 	restored    uint32
 	finalMove   time.Time // when the finalized head last moved; monotonic
 	peersSaved  time.Time
+	moved       chan struct{} // closed, and made anew, when the finalized head moves
 	startedMono time.Time
 	healthAt    time.Time
 	health      map[string]bool
@@ -165,6 +166,7 @@ func New(cfg Config) (*Node, error) {
 		calls:    make(chan func()),
 		done:     make(chan struct{}),
 		ready:    make(chan struct{}),
+		moved:    make(chan struct{}),
 		conns:    make(map[peer.ID]*conn),
 		past:     make(map[uint32]FinalBlock),
 		revealed: make(map[uint32][]reveal),
@@ -525,6 +527,8 @@ func (n *Node) execute(ctx context.Context, now time.Time, action any) {
 // finalized keeps the head: at once after a jump over a set change, else every 25 blocks.
 func (n *Node) finalized(now time.Time, a Finalized) {
 	n.finalMove = time.Now()
+	close(n.moved)
+	n.moved = make(chan struct{})
 	last := a.Blocks[len(a.Blocks)-1]
 	n.note("final", "#%d %s", last.Header.Number, last.Hash.Short())
 	if n.cfg.Store == nil {

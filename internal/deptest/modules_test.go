@@ -24,7 +24,7 @@ var direct = map[string]string{
 	"github.com/spf13/pflag":                    "cobra's flags, to make them from the table of settings (BSD-3-Clause)",
 	"github.com/spf13/cobra":                    "commands, help and shell completion without switching off the linker's pruning (Apache-2.0)",
 	"go.etcd.io/bbolt":                          "one file that survives a power cut at any write (MIT)",
-	"golang.org/x/crypto":                       "blake2b (BSD-3-Clause)",
+	"golang.org/x/crypto":                       "blake2b, and argon2 and secretbox for keyfiles (BSD-3-Clause)",
 	"lukechampine.com/blake3":                   "the hash of RFC-78's metadata digest; libp2p's multihash links it anyway (MIT)",
 	"rsc.io/qr":                                 "QR codes, written and nothing else (BSD-3-Clause)",
 	"google.golang.org/protobuf":                "the wire form of libp2p; from v1.36.12 on it leaves the linker's pruning on (BSD-3-Clause)",

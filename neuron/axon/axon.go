@@ -71,7 +71,7 @@ type Limits struct {
 	Waiting        int           // requests that wait for one; 64
 	Callers        int           // hotkeys that are remembered; 4096
 	Rate, Burst    float64       // requests a second of one caller, and at once; 50, 200
-	Strays         float64       // signatures a second that are checked for one address's strangers; 50, twice as many at once
+	Strays         float64       // signatures a second that are checked for one address in vain or for somebody new; 50, four times as many at once
 	HandlerTime    time.Duration // longest that a handler may take, if the caller waits as long; 60 s
 	BodyTime       time.Duration // from a request's headers to the end of its body; 10 s
 	WriteTime      time.Duration // to send an answer, or one piece of a stream; 10 s
@@ -138,6 +138,7 @@ type Axon struct {
 	deny     map[verify.AccountID]bool
 	allow    map[verify.AccountID]bool
 	n        counters
+	canned   canned
 
 	interval, burst, strayInterval, strayBurst int64
 }
@@ -163,6 +164,7 @@ func New(cfg Config) (*Axon, error) {
 	a := &Axon{cfg: cfg, lim: cfg.Limits, hotkey: cfg.Hotkey.String(), routes: map[string]*Route{}, seed: maphash.MakeSeed(),
 		deny: map[verify.AccountID]bool{}, allow: map[verify.AccountID]bool{}}
 	a.lim.fill()
+	a.canned = newCanned(a.hotkey)
 	for _, id := range cfg.Policy.Deny {
 		a.deny[id] = true
 	}
@@ -172,7 +174,7 @@ func New(cfg Config) (*Axon, error) {
 	a.callers = newCallers(a.lim.Callers, slack+synapse.MaxTimeout, cfg.Floor)
 	a.queue = newQueue(a.lim.Workers, a.lim.Waiting)
 	a.interval, a.burst = int64(float64(time.Second)/max(a.lim.Rate, 0.001)), int64(max(a.lim.Burst, 1))
-	a.strayInterval, a.strayBurst = int64(float64(time.Second)/max(a.lim.Strays, 0.001)), int64(max(2*a.lim.Strays, 1))
+	a.strayInterval, a.strayBurst = int64(float64(time.Second)/max(a.lim.Strays, 0.001)), int64(max(4*a.lim.Strays, 1))
 	if err := a.addRoutes(); err != nil {
 		return nil, fmt.Errorf("axon: %w", err)
 	}
@@ -358,30 +360,38 @@ func (x *exchange) verify(sender verify.AccountID, tag uint64, nonce int64, past
 		}
 		return unverified(fmt.Sprintf("Nonce is %v %s this axon's clock; %v behind and %v ahead are taken", by, than, past, future))
 	}
-	key, known, err := a.callers.peek(sender, tag, nonce)
+	key, err := a.callers.peek(sender, tag, nonce)
 	if err != nil {
 		a.n.stale.Add(1)
 		return unverified(err)
 	}
-	if !known && !a.callers.stray(x.addr, x.now, a.strayInterval, a.strayBurst) {
+	// What a wrong signature costs, or one of somebody new, its address pays; a proxy's address has no limit
+	// of its own, since all callers share it.
+	if !x.addr.IsLoopback() && a.callers.spent(x.addr, x.now, a.strayInterval, a.strayBurst) {
 		a.n.limited.Add(1)
-		return refuse(http.StatusTooManyRequests, "too many signatures of strangers from your address")
+		return refuse(http.StatusTooManyRequests, "too many wrong signatures, or new callers, from your address")
 	}
 	if key == nil {
+		x.spend()
 		if key, err = wallet.ParsePublicKey(sender); err != nil {
 			a.n.badSigned.Add(1)
 			return unverified("hotkey is no sr25519 key")
 		}
 	}
 	a.n.checked.Add(1)
-	m := text()
-	if !key.Verify(m, sig) && !x.wrapped(key, m, sig, known) {
-		a.n.badSigned.Add(1)
-		// Who is known costs its address nothing, unless it is somebody else who uses its name.
-		if known && !a.callers.stray(x.addr, x.now, a.strayInterval, a.strayBurst) {
-			return refuse(http.StatusTooManyRequests, "too many wrong signatures from your address")
+	if m := text(); !key.Verify(m, sig) {
+		x.spend()
+		// A v10 request may be signed in the form that people's wallets sign.
+		if x.signed == nil {
+			a.n.badSigned.Add(1)
+			return unverified("Signature mismatch")
 		}
-		return unverified("Signature mismatch")
+		a.n.checked.Add(1)
+		if !key.Verify(wallet.Wrap(m), sig) {
+			x.spend()
+			a.n.badSigned.Add(1)
+			return unverified("Signature mismatch")
+		}
 	}
 	x.caller = neuron.Caller{Hotkey: sender, Addr: x.addr}
 	if a.cfg.Callers != nil {
@@ -398,15 +408,8 @@ func (x *exchange) verify(sender verify.AccountID, tag uint64, nonce int64, past
 	return nil
 }
 
-// wrapped takes a v10 signature in the form that wallets of people make. It costs a second check, so only
-// while the address has one left.
-func (x *exchange) wrapped(key *wallet.PublicKey, m []byte, sig [64]byte, known bool) bool {
-	if x.signed == nil || !known && !x.a.callers.stray(x.addr, x.now, x.a.strayInterval, x.a.strayBurst) {
-		return false
-	}
-	x.a.n.checked.Add(1)
-	return key.Verify(wallet.Wrap(m), sig)
-}
+// spend takes one check from those that the address has for strangers.
+func (x *exchange) spend() { x.a.callers.spend(x.addr, x.now, x.a.strayInterval, x.a.strayBurst) }
 
 // permit asks the policy and the caller's rate.
 func (x *exchange) permit(name string) *refusal {
@@ -483,7 +486,7 @@ func (h *handoff) abandon() bool { return h.state.CompareAndSwap(0, 2) }
 
 // handle waits for a place and runs the handler. Whoever takes the reply calls release once it is sent. A
 // handler that does not end in time is answered for, but keeps its place and its memory until it does end.
-func (x *exchange) handle(req *neuron.Request, done func()) (reply *neuron.Reply, ctx context.Context, release func(), no *refusal) {
+func (x *exchange) handle(req *neuron.Request, done func()) (*neuron.Reply, context.Context, func(), *refusal) {
 	a := x.a
 	wait := a.lim.HandlerTime
 	if req.Timeout > 0 {
@@ -506,10 +509,11 @@ func (x *exchange) handle(req *neuron.Request, done func()) (reply *neuron.Reply
 		}
 		return nil, nil, nil, refuse(http.StatusRequestTimeout, "waited %v for a free place", wait)
 	}
-	release = func() { cancel(); a.queue.leave(); done() }
+	release := func() { cancel(); a.queue.leave(); done() }
 	a.n.handled.Add(1)
+	var answer *neuron.Reply // the handler's alone if it is late
 	err := a.run(ctx, release, func() (err error) {
-		reply, err = x.route.Handler.Handle(ctx, req)
+		answer, err = x.route.Handler.Handle(ctx, req)
 		return err
 	})
 	switch {
@@ -528,14 +532,14 @@ func (x *exchange) handle(req *neuron.Request, done func()) (reply *neuron.Reply
 			return nil, nil, nil, x.late(wait)
 		}
 		return nil, nil, nil, x.internal(err)
-	case reply == nil:
-		reply = new(neuron.Reply)
-	case len(reply.Body) > a.lim.Reply:
+	case answer == nil:
+		answer = new(neuron.Reply)
+	case len(answer.Body) > a.lim.Reply:
 		a.n.failed.Add(1)
 		release()
-		return nil, nil, nil, x.internal(fmt.Errorf("an answer of %d bytes, at most %d", len(reply.Body), a.lim.Reply))
+		return nil, nil, nil, x.internal(fmt.Errorf("an answer of %d bytes, at most %d", len(answer.Body), a.lim.Reply))
 	}
-	return reply, ctx, release, nil
+	return answer, ctx, release, nil
 }
 
 // errLate: what was waited for goes on after its time.
