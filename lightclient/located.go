@@ -128,6 +128,14 @@ func (n *Node) headerOf(ctx context.Context, hash verify.Hash) (*verify.Header, 
 	return nil, fmt.Errorf("%w: none of %d peers has %s", ErrUnknownBlock, len(tried), hash)
 }
 
+// PeerID returns the node's own name on the network.
+func (n *Node) PeerID(ctx context.Context) (id string, err error) {
+	if !n.call(ctx, func() { id = n.host.ID().String() }) {
+		err = n.ended(ctx)
+	}
+	return id, err
+}
+
 // proofs keeps what was proven of the states that were read last.
 type proofs struct {
 	mu   sync.Mutex

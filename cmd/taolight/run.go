@@ -120,6 +120,11 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 			return err
 		}
 	}
+	stopRPC, err := s.serveRPC(ctx, j)
+	if err != nil {
+		s.stop(leaveTime)
+		return err
+	}
 	// The store's lock says that this is the only node here, so a socket that is there is dead.
 	server, err := control.Listen(p.dir)
 	if err != nil {
@@ -136,6 +141,7 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 		}
 	case <-ctx.Done():
 	}
+	stopRPC()
 	head, _ := s.store.Head()
 	if serr := s.stop(leaveTime); serr != nil {
 		j.warn("store", "%v", serr)

@@ -31,6 +31,9 @@ func (a *app) settings(cmd *cobra.Command, keys ...string) {
 		}
 		// The values are read by internal/config, which also says what is wrong with them.
 		cmd.Flags().Var(new(words), s.Flag, help)
+		if s.Switch {
+			cmd.Flags().Lookup(s.Flag).NoOptDefVal = "true"
+		}
 		if len(keys) == 0 && strings.HasPrefix(s.Key, "power.") {
 			cmd.Flags().Lookup(s.Flag).Hidden = true // `power --help` lists them
 		}
