@@ -16,6 +16,7 @@ var direct = map[string]string{
 	"github.com/BurntSushi/toml":                "the settings file; the smallest reader of TOML that names the line of a mistake (MIT)",
 	"github.com/cespare/xxhash/v2":              "XXH64 with seeds for storage keys; libp2p's metrics link it anyway (MIT)",
 	"github.com/cloudflare/circl":               "BLS12-381 for drand's pulses and timelocked commitments, constant-time where secrets are (BSD-3-Clause)",
+	"github.com/gorilla/websocket":              "JSON-RPC over WebSocket; libp2p's own transport links it anyway (BSD-2-Clause)",
 	"github.com/klauspost/reedsolomon":          "parity for chunks that cross a lossy link (MIT)",
 	"github.com/libp2p/go-libp2p":               "the network's own transport: swarm, noise, yamux, tcp, websocket; never its root package (MIT)",
 	"github.com/multiformats/go-multiaddr":      "the form in which peers' addresses travel (MIT)",
