@@ -23,6 +23,7 @@ const (
 	maxChanges = 6   // of level in a day before the thresholds are called too tight
 	apart      = 15. // percent between two meters of which one must be wrong
 	drainWatts = 0.05
+	lifted     = 1. // ampere of charging, from which on a voltage does not raise the level
 )
 
 // Deadline is something on the chain that must be done in time, by heights.
@@ -95,6 +96,8 @@ type Reading struct {
 	Critical   bool
 	UnderVolts bool
 
+	sags      bool     // somebody watches the board's supply
+	amps      float64  // into a battery of which only the voltage is known
 	sign      int      // of the power, where only that is known
 	cell      float64  // V, as it is
 	yesterday *float64 // Wh of the panel
@@ -198,8 +201,9 @@ func (s *State) read(c *Config, in Input, a *Actions) (r Reading, isNew bool) {
 				r.Chemistry = sample.Chemistry
 			}
 		}
-		if sample.UnderVoltage != nil && *sample.UnderVoltage {
-			r.UnderVolts = true
+		if sample.UnderVoltage != nil {
+			r.sags = true
+			r.UnderVolts = r.UnderVolts || *sample.UnderVoltage
 		}
 		if sample.blind() {
 			continue
@@ -259,9 +263,7 @@ func (s *State) read(c *Config, in Input, a *Actions) (r Reading, isNew bool) {
 			}
 		}
 	}
-	if r.Battery {
-		s.Seen = true
-	}
+	s.Seen = (s.Seen || r.Battery) && !c.NoMeters
 	// A sample is new when something newer than the last one seen has come.
 	isNew = known && (!s.heard || in.Mono-newest > s.lastAt)
 	if known {
@@ -331,7 +333,7 @@ func (s *State) byVolts(c *Config, x *Sample, r *Reading) {
 	case x.Watts != nil:
 		amps = *x.Watts / *x.Volts
 	}
-	r.cell = *x.Volts / float64(cells)
+	r.amps, r.cell = amps, *x.Volts/float64(cells)
 	rest := p.soc(r.cell - amps*p.ohms)
 	r.SoCByVolts = &rest
 }
@@ -417,6 +419,9 @@ func (s *State) allowed(c *Config, r Reading, l limits, in Input) verdict {
 	}
 	if !all {
 		v.why.Text += "; for this chemistry a voltage only tells whether to park"
+	}
+	// A charger lifts the voltage by more than a resistance explains.
+	if !all || r.SoC == nil && r.amps >= lifted {
 		v.up = min(v.up, s.Level)
 	}
 	to, text := s.night(c, r, in)

@@ -243,6 +243,14 @@ func TestMains(t *testing.T) {
 	r = newRigged(t, mains)
 	r.run(time.Hour, Sample{External: yes(true)}, Sample{UnderVoltage: yes(false)})
 	r.want(Full, "mains")
+	// Once a battery was seen its silence is one, unless the settings say that there is none.
+	r = newRigged(t, mains)
+	r.run(time.Minute, charge(90, 1))
+	r.run(time.Hour)
+	r.want(Eco, "silent")
+	r.c.NoMeters = true
+	r.run(time.Hour)
+	r.want(Full, "mains")
 	// A meter is named and has never answered.
 	r = newRigged(t, Config{Assume: Full, Explicit: true})
 	r.run(time.Minute)
@@ -305,6 +313,12 @@ func TestVoltage(t *testing.T) {
 	r.want(Full, "voltage")
 	r.run(2*time.Minute, volts(12.3, 0))
 	r.want(Eco, "voltage")
+
+	// While it is charged with 3 A its voltage tells of the charger; at rest it counts.
+	r.run(time.Hour, volts(13.8, 3))
+	r.want(Eco, "voltage")
+	r.run(15*time.Minute, volts(13.4, 0.2))
+	r.want(Full, "voltage")
 
 	// A bank of 24 V that falls to 19 V does not become one of 12 V that is full.
 	r = newRigged(t, Config{Assume: Full, Chemistry: LeadAcid})
