@@ -498,7 +498,7 @@ func (s *State) move(c *Config, r Reading, l limits, v *verdict, second bool, dt
 		}
 	}
 	switch {
-	case r.Critical && !r.supplied():
+	case r.Critical:
 		to = Park
 		v.why = Why{"critical", "the power supply says that the battery ends now"}
 	case second:
@@ -508,11 +508,9 @@ func (s *State) move(c *Config, r Reading, l limits, v *verdict, second bool, dt
 		v.why.Text += fmt.Sprintf("; %s follows if that lasts", v.down)
 	}
 	if to < s.Level {
-		s.Level, s.since, s.rise = to, 0, held{}
-		s.lowest = noneYet
+		s.Level, s.rise, s.lowest = to, held{}, noneYet
 		return
 	}
-	s.since = min(s.since+dt, 366*24*time.Hour)
 
 	charge, known, _ := r.charge()
 	can := (r.Fresh || !s.battery(c)) && v.up > s.Level && !r.UnderVolts && !r.draining() && !(r.unsigned() && s.trend < 0)
@@ -530,12 +528,12 @@ func (s *State) move(c *Config, r Reading, l limits, v *verdict, second bool, dt
 		return
 	}
 	s.rise.add(min(dt, StaleAfter), isNew) // what was not watched does not count
-	if s.rise.time < RiseAfter || s.since < RiseAfter {
-		v.why.Text += fmt.Sprintf("; %s follows in %s", s.Level+1, round(max(RiseAfter-s.rise.time, RiseAfter-s.since)))
+	if s.rise.time < RiseAfter {
+		v.why.Text += fmt.Sprintf("; %s follows in %s", s.Level+1, round(RiseAfter-s.rise.time))
 		return
 	}
 	s.Level++
-	s.since, s.rise = 0, held{}
+	s.rise = held{} // so that every change is followed by RiseAfter at the least
 }
 
 // battery reports whether there is or should be one.
@@ -600,7 +598,7 @@ func (s *State) next(c *Config, r Reading, l limits) []Next {
 	case s.Level == Park:
 		list = append(list, Next{Survive, s.leaving(l, r), hours(l.leave)})
 	case s.Level < Full && r.supplied():
-		left := max(RiseAfter-s.rise.time, RiseAfter-s.since, 0).Seconds()
+		left := max(RiseAfter-s.rise.time, 0).Seconds()
 		list = append(list, Next{s.Level + 1, "after ten minutes of power from outside", &left})
 	case s.Level < Full && all:
 		at := l.below[s.Level+1] + l.gap
