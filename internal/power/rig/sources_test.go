@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -132,14 +133,16 @@ func TestNUT(t *testing.T) {
 func FuzzNUT(f *testing.F) {
 	f.Add([]byte(list("OB LB", `battery.charge "50"`, `x "\"\\"`)))
 	f.Add([]byte("ERR \n"))
+	f.Add([]byte(list("OL", `battery.charge "NaN"`, `battery.voltage "-Inf"`)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		vars, err := readVars(bufio.NewReaderSize(bytes.NewReader(b), maxNUTLine), "ups")
 		if err == nil {
 			if len(vars) > maxNUTVars {
 				t.Fatal(len(vars))
 			}
-			s := upsSample(vars)
-			s.Sane()
+			if _, err := json.Marshal(upsSample(vars)); err != nil { // as the command shows it
+				t.Fatal(err)
+			}
 		}
 	})
 }

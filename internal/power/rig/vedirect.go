@@ -171,9 +171,8 @@ const vedirectWait = 3500 * time.Millisecond
 
 // vedirect listens to a serial line for one block each time that it is asked.
 type vedirect struct {
-	path     string
-	optional bool // not named in the settings
-	m        Machine
+	path string
+	m    Machine
 	line
 }
 
