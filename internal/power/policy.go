@@ -20,10 +20,10 @@ const (
 	calmAfter   = 60 * time.Second // without under-voltage before anything but the last checkpoint is written
 	sagsWithin  = 10 * time.Minute // a second under-voltage in this time parks
 
-	maxChanges = 6   // of level in a day before the thresholds are called too tight
-	apart      = 15. // percent between two meters of which one must be wrong
-	drainWatts = 0.05
-	lifted     = 1. // ampere of charging, from which on a voltage does not raise the level
+	maxChanges = 6    // of level in a day before the thresholds are called too tight
+	apart      = 15.  // percent between two meters of which one must be wrong
+	drainWatts = 0.05 // more than this out of a battery drains it, more than this into it charges it
+	lifted     = 1.   // ampere of charging, from which on a voltage does not raise the level
 )
 
 // Deadline is something on the chain that must be done in time, by heights.
@@ -98,7 +98,7 @@ type Actions struct {
 	Window bool // a common window is open
 	// LinkWhy says for what the link is open in survive or park: "window", a deadline's name, or nothing.
 	LinkWhy string
-	// WakeIn is how long until the next window or deadline opens the link; nil: it is open, or never.
+	// WakeIn is how long until the next window or deadline opens the link; nil: it is open, or it never opens.
 	WakeIn   *time.Duration
 	Poll     time.Duration // until the meters should be read again
 	Warnings []Warning

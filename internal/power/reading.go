@@ -133,7 +133,7 @@ func rank(s *Sample) int {
 }
 
 // net finds the power into the battery: of the sample whose charge counts, else of the first that knows.
-// Where only a direction is known it is told as a tenth of a watt.
+// Where only a direction is known, that is kept.
 func (s *State) net(in Input, best *Sample, r *Reading) {
 	try := func(x *Sample) bool {
 		if x == nil || in.Mono-x.At > StaleAfter {
