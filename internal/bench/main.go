@@ -41,6 +41,7 @@ var sections = []struct {
 	{"bundle", bundles},
 	{"runtime", executed},
 	{"localnet", localnets},
+	{"axon", axons},
 	{"size", sizes},
 	{"node", node},
 }

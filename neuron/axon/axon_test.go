@@ -282,6 +282,12 @@ func TestNonces(t *testing.T) {
 	if got := status(first); got != 401 {
 		t.Errorf("a replay: %d", got)
 	}
+	ahead := newWorld(t)
+	c := ahead.call()
+	c.nonce += int64(3 * time.Second)
+	if got := ahead.do(c.request(t)).Code; got != 200 || ahead.Stats().Skew != 3*time.Second {
+		t.Errorf("%d, a skew of %v", got, ahead.Stats().Skew)
+	}
 	lower := w.call()
 	lower.nonce--
 	if got := status(lower); got != 401 {
@@ -374,7 +380,7 @@ func TestWork(t *testing.T) {
 	if after.Unsigned != 500 || after.Stale != 500 {
 		t.Errorf("%+v", after)
 	}
-	// Wrong signatures cost a check each, or two, until the address has used up what strangers have.
+	// Wrong signatures cost a check each, or two, until the address has used up what it has for them.
 	for i := range 1000 {
 		c := w.call()
 		c.nonce += int64(i)
@@ -384,7 +390,7 @@ func TestWork(t *testing.T) {
 			t.Fatal(got)
 		}
 	}
-	if n := w.Stats().Checked - after.Checked; n > 101 || w.Stats().BodiesRead != before.BodiesRead {
+	if n := w.Stats().Checked - after.Checked; n > 202 || w.Stats().BodiesRead != before.BodiesRead {
 		t.Errorf("%d signatures checked", n)
 	}
 }
@@ -465,6 +471,45 @@ func TestRate(t *testing.T) {
 	n = 0
 	if got := send(); got == 200 { // its nonce is below the last
 		t.Errorf("an hour back: %d", got)
+	}
+}
+
+// TestWrongSignaturesCostTheirAddress: who uses another's name is stopped, and the other is not.
+func TestWrongSignaturesCostTheirAddress(t *testing.T) {
+	w := newWorld(t, func(cfg *Config) { cfg.Limits.Rate, cfg.Limits.Burst = 1e9, 1e9 })
+	n := int64(0)
+	send := func(addr string, good bool) int {
+		c := w.call()
+		n++
+		c.nonce += n
+		if !good {
+			c.header["bt_header_dendrite_uuid"] = "another"
+		}
+		r := c.request(t)
+		r.RemoteAddr = addr
+		return w.do(r).Code
+	}
+	for range 500 { // a stranger to the chain, at any rate, pays once
+		if got := send("198.51.100.1:1", true); got != 200 {
+			t.Fatal(got)
+		}
+	}
+	stopped := 0
+	for range 500 {
+		if got := send("198.51.100.2:1", false); got == 429 {
+			stopped++
+		} else if got != 401 {
+			t.Fatal(got)
+		}
+	}
+	if stopped < 300 {
+		t.Errorf("%d of 500 wrong signatures are refused unchecked", stopped)
+	}
+	if got := send("198.51.100.1:1", true); got != 200 {
+		t.Errorf("whose name was used: %d", got)
+	}
+	if got := send("127.0.0.1:1", true); got != 200 {
+		t.Errorf("by a proxy: %d", got)
 	}
 }
 

@@ -55,7 +55,7 @@ func TestNothingTwice(t *testing.T) {
 				}
 			}
 			standing := neuron.Standing{Registered: u.id[0]%4 == 0}
-			_, _, peeked := s.peek(u.id, u.tag, u.nonce)
+			_, peeked := s.peek(u.id, u.tag, u.nonce)
 			err := s.admit(u.id, nil, standing, u.tag, u.nonce, now)
 			if err == nil && (admitted[u] || u.nonce <= highest) {
 				t.Fatalf("limit %d: %+v is admitted again", limit, u)
@@ -137,11 +137,12 @@ func TestManyTags(t *testing.T) {
 func TestStrays(t *testing.T) {
 	s := newCallers(8, time.Minute, 0)
 	now := int64(time.Hour)
-	if !s.stray(netip.MustParseAddr("2001:db8::1"), now, 1000, 1) || s.stray(netip.MustParseAddr("2001:db8::2"), now, 1000, 1) {
+	s.spend(netip.MustParseAddr("2001:db8::1"), now, 1000, 1)
+	if !s.spent(netip.MustParseAddr("2001:db8::2"), now, 1000, 1) || s.spent(netip.MustParseAddr("2001:db8:0:1::2"), now, 1000, 1) {
 		t.Error("who has a /64 has as many chances as addresses")
 	}
 	for i := range 100 {
-		s.stray(netip.AddrFrom4([4]byte{1, 2, 3, byte(i)}), now, 1000, 1)
+		s.spend(netip.AddrFrom4([4]byte{1, 2, 3, byte(i)}), now, 1000, 1)
 		if len(s.strays) > 8 {
 			t.Fatal(len(s.strays))
 		}

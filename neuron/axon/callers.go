@@ -70,17 +70,17 @@ func class(known bool) int {
 
 // peek refuses at no cost what would be refused after the signature was checked, and returns the caller's
 // key if it is at hand.
-func (s *callers) peek(id verify.AccountID, tag uint64, nonce int64) (*wallet.PublicKey, bool, error) {
+func (s *callers) peek(id verify.AccountID, tag uint64, nonce int64) (*wallet.PublicKey, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	c := s.m[id]
 	if c == nil {
 		if nonce <= min(s.floors[0], s.floors[1]) {
-			return nil, false, errStarted
+			return nil, errStarted
 		}
-		return nil, false, nil
+		return nil, nil
 	}
-	return c.key, c.known, c.check(tag, nonce)
+	return c.key, c.check(tag, nonce)
 }
 
 func (c *caller) check(tag uint64, nonce int64) error {
@@ -191,13 +191,27 @@ func (s *callers) allow(id verify.AccountID, now int64, interval, burst int64) b
 	return c == nil || take(&c.rate, now, interval, burst)
 }
 
-// stray takes one check of a signature from those that an address has for who is not known.
-func (s *callers) stray(addr netip.Addr, now, interval, burst int64) bool {
-	if addr.Is6() { // who has one address of a /64 has all
+// block is the address as limits are counted by: who has one address of a /64 has all of them.
+func block(addr netip.Addr) netip.Addr {
+	if addr.Is6() {
 		if p, err := addr.WithZone("").Prefix(64); err == nil {
-			addr = p.Addr()
+			return p.Addr()
 		}
 	}
+	return addr
+}
+
+// spent reports whether an address has used up the checks that it has for strangers and for wrong signatures.
+func (s *callers) spent(addr netip.Addr, now, interval, burst int64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	t := s.strays[block(addr)]
+	return !take(&t, now, interval, burst)
+}
+
+// spend takes one of them.
+func (s *callers) spend(addr netip.Addr, now, interval, burst int64) {
+	addr = block(addr)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.strays) >= s.max {
@@ -211,9 +225,8 @@ func (s *callers) stray(addr netip.Addr, now, interval, burst int64) bool {
 		}
 	}
 	t := s.strays[addr]
-	ok := take(&t, now, interval, burst)
+	take(&t, now, interval, burst)
 	s.strays[addr] = t
-	return ok
 }
 
 // take is a leaky bucket in one number, the time until which it is full: one drop for each interval, burst

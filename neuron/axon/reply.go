@@ -21,6 +21,11 @@ import (
 // serveSynapse answers a v10 request.
 func (x *exchange) serveSynapse() *refusal {
 	a, spec := x.a, x.route.Synapse
+	if v := x.r.Header["Bt_header_dendrite_signature"]; len(v) == 0 || v[0] == "" {
+		a.n.unsigned.Add(1)
+		x.unsigned()
+		return nil
+	}
 	s, err := synapse.ReadSigned(x.r.Header)
 	if err != nil {
 		if errors.Is(err, synapse.ErrUnsigned) {
@@ -187,11 +192,7 @@ const refusedBody = 2 * time.Second
 // refused answers with a status and a message, as the SDK's server words it; a synapse's client looks for
 // the status in a header of its own before that of HTTP.
 func (x *exchange) refused(no *refusal) {
-	// The server reads what is left of a small body, so that the connection can go on. Honest clients have sent
-	// it by now.
-	if end := time.Now().Add(refusedBody); end.Before(x.begin.Add(x.a.lim.BodyTime)) {
-		x.conn.SetReadDeadline(end)
-	}
+	x.refuseBody()
 	h := x.w.Header()
 	if x.route == nil || x.route.Synapse != nil && !btauth.Present(x.r.Header) {
 		t := x.self(no.status, headerText(no.message))
@@ -210,6 +211,46 @@ func (x *exchange) refused(no *refusal) {
 		Message string `json:"message"`
 	}{no.message})
 	x.send(no.status, "application/json", body)
+}
+
+// unsignedText is what a request without a signature is told.
+const unsignedText = "Not Verified with error: not signed: no bt_header_dendrite_signature"
+
+// An answer made beforehand: a flood of requests without a signature is answered from it, at a tenth of
+// what an honest one costs.
+type canned struct {
+	status, message, hotkey, kind, length []string
+	body                                  []byte
+}
+
+func newCanned(hotkey string) canned {
+	body := []byte(`{"message":"` + unsignedText + `"}`)
+	return canned{[]string{"401"}, []string{unsignedText}, []string{hotkey}, []string{"application/json"}, []string{strconv.Itoa(len(body))}, body}
+}
+
+func (x *exchange) unsigned() {
+	c := &x.a.canned
+	x.refuseBody()
+	h := x.w.Header()
+	h["bt_header_axon_status_code"] = c.status
+	h["bt_header_axon_status_message"] = c.message
+	h["bt_header_axon_hotkey"] = c.hotkey
+	h["Content-Type"] = c.kind
+	h["Content-Length"] = c.length
+	x.conn.SetWriteDeadline(x.begin.Add(x.a.lim.WriteTime))
+	x.w.WriteHeader(http.StatusUnauthorized)
+	x.w.Write(c.body)
+}
+
+// refuseBody bounds how long the rest of a body is waited for. The server reads what is left of a small one,
+// so that the connection can go on; honest clients have sent it by now.
+func (x *exchange) refuseBody() {
+	if x.r.ContentLength == 0 {
+		return
+	}
+	if end := time.Now().Add(refusedBody); end.Before(x.begin.Add(x.a.lim.BodyTime)) {
+		x.conn.SetReadDeadline(end)
+	}
 }
 
 // headerText makes a text fit for a header.

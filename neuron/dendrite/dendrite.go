@@ -75,9 +75,8 @@ func Axon(hotkey verify.AccountID, addr netip.AddrPort) Target {
 // A Dendrite calls axons. It is safe for concurrent use.
 type Dendrite struct {
 	cfg       Config
-	uuid      string
 	hotkey    string
-	slots     chan struct{}
+	slots     chan string // a uuid for each call at once
 	transport *http.Transport
 
 	mu   sync.Mutex
@@ -117,7 +116,13 @@ func New(cfg Config) (*Dendrite, error) {
 	if cfg.Now == nil {
 		cfg.Now = time.Now
 	}
-	d := &Dendrite{cfg: cfg, uuid: synapse.NewUUID(), hotkey: cfg.Signer.Account().String(), slots: make(chan struct{}, cfg.Concurrent)}
+	d := &Dendrite{cfg: cfg, hotkey: cfg.Signer.Account().String(), slots: make(chan string, cfg.Concurrent)}
+	// An axon wants the nonces under one uuid to go up. Of two calls on their way at once the later one may
+	// arrive first, so that no two share a uuid; and no call has its own, since the SDK's axon never forgets
+	// one.
+	for range cfg.Concurrent {
+		d.slots <- synapse.NewUUID()
+	}
 	dialer := &net.Dialer{Timeout: 10 * time.Second}
 	if !cfg.Private {
 		// Asked of the address that is dialled, so that no name can stand for another one.
@@ -137,14 +142,25 @@ func public(address string) error {
 		return fmt.Errorf("%w: %s", ErrPrivate, address)
 	}
 	a := ap.Addr().Unmap()
-	if !a.IsGlobalUnicast() || a.IsPrivate() || shared.Contains(a) || a.Is4() && (a.As4()[0] == 0 || a.As4()[0] >= 240) {
+	if !a.IsGlobalUnicast() || a.IsPrivate() {
 		return fmt.Errorf("%w: %s", ErrPrivate, a)
+	}
+	for _, p := range special {
+		if p.Contains(a) {
+			return fmt.Errorf("%w: %s", ErrPrivate, a)
+		}
 	}
 	return nil
 }
 
-// shared is the space between a provider and its customers (RFC 6598).
-var shared = netip.MustParsePrefix("100.64.0.0/10")
+// special are ranges in which nobody of the open network has an address (RFC 6890 and its registry): of
+// this network, between a provider and its customers, for documentation and for measurements, reserved.
+var special = [...]netip.Prefix{
+	netip.MustParsePrefix("0.0.0.0/8"), netip.MustParsePrefix("100.64.0.0/10"), netip.MustParsePrefix("192.0.0.0/24"),
+	netip.MustParsePrefix("192.0.2.0/24"), netip.MustParsePrefix("198.18.0.0/15"), netip.MustParsePrefix("198.51.100.0/24"),
+	netip.MustParsePrefix("203.0.113.0/24"), netip.MustParsePrefix("240.0.0.0/4"),
+	netip.MustParsePrefix("64:ff9b::/96"), netip.MustParsePrefix("100::/64"), netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("2002::/16"),
+}
 
 // Close closes the connections that are kept.
 func (d *Dendrite) Close() { d.transport.CloseIdleConnections() }
@@ -193,7 +209,6 @@ type Stream struct {
 	ContentType string
 	body        io.Reader
 	close       func()
-	d           *Dendrite
 }
 
 // Read reads the answer as it comes. What is over the limit is ErrLarge.
@@ -221,7 +236,7 @@ func (d *Dendrite) Stream(ctx context.Context, t Target, in *synapse.Values, tim
 
 func (d *Dendrite) stream(resp *http.Response, done func()) *Stream {
 	return &Stream{Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type"), body: &limited{resp.Body, d.cfg.MaxReply},
-		close: sync.OnceFunc(done), d: d}
+		close: sync.OnceFunc(done)}
 }
 
 var errLimit = errors.New("over the limit")
@@ -253,19 +268,19 @@ func (d *Dendrite) post(ctx context.Context, t Target, in *synapse.Values, timeo
 		return nil, nil, err
 	}
 	name := in.Spec().Name
-	release, err := d.enter(ctx, timeout)
+	uuid, release, err := d.enter(ctx, timeout)
 	if err != nil {
 		return nil, nil, err
 	}
 	nonce := d.nonce()
 	receiver := t.Hotkey.String()
-	sig, err := d.cfg.Signer.Sign(synapse.Message(nonce, d.hotkey, receiver, d.uuid, hash))
+	sig, err := d.cfg.Signer.Sign(synapse.Message(nonce, d.hotkey, receiver, uuid, hash))
 	if err != nil {
 		release()
 		return nil, nil, err
 	}
 	y := &synapse.Synapse{Values: in, Timeout: timeout, BodyHash: hash,
-		Dendrite: synapse.Terminal{IP: d.cfg.IP, Version: synapse.Version, Nonce: nonce, UUID: d.uuid, Hotkey: d.hotkey, Signature: fmt.Sprintf("0x%x", sig)},
+		Dendrite: synapse.Terminal{IP: d.cfg.IP, Version: synapse.Version, Nonce: nonce, UUID: uuid, Hotkey: d.hotkey, Signature: fmt.Sprintf("0x%x", sig)},
 		Axon:     synapse.Terminal{IP: base.Hostname(), Hotkey: receiver}}
 	if p := base.Port(); p != "" {
 		y.Axon.Port, _ = strconv.Atoi(p)
@@ -284,7 +299,7 @@ func (d *Dendrite) post(ctx context.Context, t Target, in *synapse.Values, timeo
 		release()
 		return nil, nil, err
 	}
-	if err := d.good(ctx, resp, nonce, timeout); err != nil {
+	if err := d.good(ctx, resp, nonce, uuid, timeout); err != nil {
 		resp.Body.Close()
 		release()
 		return nil, nil, err
@@ -293,7 +308,7 @@ func (d *Dendrite) post(ctx context.Context, t Target, in *synapse.Values, timeo
 }
 
 // good returns an error unless a response to a synapse says that it is an answer to it.
-func (d *Dendrite) good(ctx context.Context, resp *http.Response, nonce int64, timeout time.Duration) error {
+func (d *Dendrite) good(ctx context.Context, resp *http.Response, nonce int64, uuid string, timeout time.Duration) error {
 	one := func(name string) string {
 		// The name as net/http spells what came in lower case.
 		return resp.Header.Get(name)
@@ -323,8 +338,8 @@ func (d *Dendrite) good(ctx context.Context, resp *http.Response, nonce int64, t
 	if s := one("bt_header_dendrite_nonce"); s != "" && s != strconv.FormatInt(nonce, 10) {
 		return &Error{422, "Failed to parse response", fmt.Errorf("%w: it is to another request", ErrReply)}
 	}
-	if s := one("bt_header_dendrite_uuid"); s != "" && s != d.uuid {
-		return &Error{422, "Failed to parse response", fmt.Errorf("%w: it is to another dendrite", ErrReply)}
+	if s := one("bt_header_dendrite_uuid"); s != "" && s != uuid {
+		return &Error{422, "Failed to parse response", fmt.Errorf("%w: it is to another call", ErrReply)}
 	}
 	return nil
 }
@@ -362,7 +377,7 @@ func (d *Dendrite) Send(ctx context.Context, t Target, m Message, timeout time.D
 		return nil, fmt.Errorf("path %q: want an escaped path from / on", m.Path)
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
-	release, err := d.enter(ctx, timeout)
+	_, release, err := d.enter(ctx, timeout)
 	if err != nil {
 		cancel()
 		return nil, err
@@ -397,13 +412,13 @@ func parseURL(s string) (*url.URL, error) {
 	return u, nil
 }
 
-// enter waits for a place among the calls at once.
-func (d *Dendrite) enter(ctx context.Context, timeout time.Duration) (release func(), err error) {
+// enter waits for a place among the calls at once, and returns its uuid.
+func (d *Dendrite) enter(ctx context.Context, timeout time.Duration) (uuid string, release func(), err error) {
 	select {
-	case d.slots <- struct{}{}:
-		return func() { <-d.slots }, nil
+	case uuid = <-d.slots:
+		return uuid, func() { d.slots <- uuid }, nil
 	case <-ctx.Done():
-		return nil, timedOut(ctx.Err(), timeout)
+		return "", nil, timedOut(ctx.Err(), timeout)
 	}
 }
 

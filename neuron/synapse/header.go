@@ -26,6 +26,7 @@ const (
 	DefaultTimeout = 12 * time.Second // of a request that names none, for whoever answers it
 	MaxTimeout     = 60 * time.Second // what a longer one counts as
 	maxUUID        = 128
+	maxSS58        = 48 // letters of an address; 32 bytes of hex are more
 	maxText        = 256
 )
 
@@ -151,7 +152,7 @@ func ReadSigned(h Header) (*Signed, error) {
 	if s.Sender, err = verify.ParseAccount(s.Dendrite.Hotkey); err != nil {
 		return nil, fmt.Errorf("%w: %shotkey: %w", ErrUnsigned, hDendrite, err)
 	}
-	if s.Sender.String() != s.Dendrite.Hotkey { // hex is read too, but is not what is signed
+	if len(s.Dendrite.Hotkey) > maxSS58 { // hex is read too, but is not what is signed
 		return nil, fmt.Errorf("%w: %shotkey is no SS58 address", ErrUnsigned, hDendrite)
 	}
 	if len(s.Dendrite.UUID) > maxUUID || !plain(s.Dendrite.UUID) || !plain(s.Dendrite.IP) || !plain(s.BodyHash) {
@@ -202,13 +203,18 @@ type Synapse struct {
 
 // SetHeaders writes the headers of the message, in lower case as the SDK's client needs them.
 func (y *Synapse) SetHeaders(h Header) {
-	set := func(name, value string) { h[name] = []string{value} }
-	n := len(h)
+	values := make([]string, 0, 32) // of all headers: one piece of memory, and not one for each
+	n := 0
+	set := func(name, value string) {
+		values = append(values, value)
+		h[name] = values[len(values)-1 : len(values) : len(values)]
+		n++
+	}
 	spec := y.Values.spec
 	set(hName, spec.Name)
 	set(hTimeout, floatRepr(y.Timeout.Seconds()))
-	y.Axon.setHeaders(hAxon, set)
-	y.Dendrite.setHeaders(hDendrite, set)
+	y.Axon.setHeaders(&axonNames, set)
+	y.Dendrite.setHeaders(&dendriteNames, set)
 	for i := range spec.Fields {
 		if f := &spec.Fields[i]; f.Required {
 			if z := f.zeroOf(y.Values.raw[i]); z != "" {
@@ -218,7 +224,7 @@ func (y *Synapse) SetHeaders(h Header) {
 	}
 	// header_size is, in the SDK, the size of a Python dict with as many entries as there are headers by now,
 	// total_size that of all its objects. Any number is accepted.
-	set(hHeaderSize, strconv.Itoa(dictSize(len(h)-n)))
+	set(hHeaderSize, strconv.Itoa(dictSize(n)))
 	set(hTotalSize, strconv.Itoa(y.TotalSize))
 	set(hBodyHash, y.BodyHash)
 }
@@ -232,29 +238,37 @@ func dictSize(n int) int {
 	return 96 + slots + slots*2/3*16
 }
 
-func (t *Terminal) setHeaders(prefix string, set func(name, value string)) {
-	text := func(name, v string) {
+// The headers of a terminal's members, in their order.
+var (
+	axonNames = [...]string{hAxon + "status_code", hAxon + "status_message", hAxon + "process_time", hAxon + "ip", hAxon + "port",
+		hAxon + "version", hAxon + "nonce", hAxon + "uuid", hAxon + "hotkey", hAxon + "signature"}
+	dendriteNames = [...]string{hDendrite + "status_code", hDendrite + "status_message", hDendrite + "process_time", hDendrite + "ip", hDendrite + "port",
+		hDendrite + "version", hDendrite + "nonce", hDendrite + "uuid", hDendrite + "hotkey", hDendrite + "signature"}
+)
+
+func (t *Terminal) setHeaders(names *[10]string, set func(name, value string)) {
+	text := func(i int, v string) {
 		if v != "" {
-			set(prefix+name, v)
+			set(names[i], v)
 		}
 	}
-	number := func(name string, v int64) {
+	number := func(i int, v int64) {
 		if v != 0 {
-			set(prefix+name, strconv.FormatInt(v, 10))
+			set(names[i], strconv.FormatInt(v, 10))
 		}
 	}
-	number("status_code", int64(t.StatusCode))
-	text("status_message", t.StatusMessage)
+	number(0, int64(t.StatusCode))
+	text(1, t.StatusMessage)
 	if t.ProcessTime != 0 {
-		set(prefix+"process_time", floatRepr(t.ProcessTime))
+		set(names[2], floatRepr(t.ProcessTime))
 	}
-	text("ip", t.IP)
-	number("port", int64(t.Port))
-	number("version", int64(t.Version))
-	number("nonce", t.Nonce)
-	text("uuid", t.UUID)
-	text("hotkey", t.Hotkey)
-	text("signature", t.Signature)
+	text(3, t.IP)
+	number(4, int64(t.Port))
+	number(5, int64(t.Version))
+	number(6, t.Nonce)
+	text(7, t.UUID)
+	text(8, t.Hotkey)
+	text(9, t.Signature)
 }
 
 // zeroOf returns the JSON of the empty value of a field's type, or nothing for null.

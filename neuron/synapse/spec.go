@@ -104,6 +104,9 @@ func (s *Spec) Check() error {
 			return fmt.Errorf("%w %s: field %s is required and has a default", ErrSpec, s.Name, f.Name)
 		}
 		if f.Default != nil {
+			if !json.Valid(f.Default) {
+				return fmt.Errorf("%w %s: default of field %s is not JSON", ErrSpec, s.Name, f.Name)
+			}
 			if _, err := f.coerce(f.Default); err != nil {
 				return fmt.Errorf("%w %s: default of field %s: %w", ErrSpec, s.Name, f.Name, err)
 			}
@@ -119,6 +122,10 @@ func (s *Spec) Check() error {
 
 func (s *Spec) index(name string) int {
 	return slices.IndexFunc(s.Fields, func(f Field) bool { return f.Name == name })
+}
+
+func (s *Spec) indexBytes(name []byte) int {
+	return slices.IndexFunc(s.Fields, func(f Field) bool { return f.Name == string(name) })
 }
 
 func identifier(s string) bool {
