@@ -54,7 +54,7 @@ func ParamsOf(l Level) Params {
 	switch l {
 	case Full:
 		return Params{
-			Topics: Kinds(), D: 4, Dlo: 3, Dhi: 4, Dlazy: 4, Dout: 1, Heartbeat: 2 * time.Second,
+			Topics: Kinds(), D: 4, Dlo: 3, Dhi: 4, Dlazy: 4, Dout: 1, Heartbeat: 3 * time.Second,
 			Out: 8, In: 16, MDNSEvery: time.Minute, Serve: true,
 		}
 	case Eco:
