@@ -137,6 +137,11 @@ var rules = []rule{
 		reason:  "the demo network makes no verification easier: nothing but what starts it knows that it exists",
 	},
 	{
+		from:    []string{"./internal/sim/..."},
+		forbids: []string{"./...", "-./internal/sim/...", "-./gossip/...", "-./verify/...", "os", "net", "context", "sync/..."},
+		reason:  "a run depends on its seed alone: one goroutine, no clock and no socket",
+	},
+	{
 		from:    []string{"./internal/item/..."},
 		forbids: []string{"./...", "-./internal/item/...", "-./verify/..."},
 		reason:  "names and forms of storage items are read from bytes that were proven elsewhere",
