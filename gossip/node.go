@@ -353,6 +353,9 @@ func (n *Node) Run(ctx context.Context) error {
 	defer n.cfg.Host.RemoveStreamHandler(catchUpProtocol(n.cfg.Genesis))
 	defer n.cfg.Host.RemoveStreamHandler(peersProtocol(n.cfg.Genesis))
 	if err := n.apply(ctx, n.cfg.Level); err != nil {
+		if ctx.Err() != nil {
+			return nil
+		}
 		return err
 	}
 	defer n.end()
@@ -363,6 +366,9 @@ func (n *Node) Run(ctx context.Context) error {
 
 	for _, id := range n.cfg.Host.Network().Peers() { // identified before we listened
 		n.identified(ctx, id)
+	}
+	if a := n.addrs(); len(a) > 0 {
+		n.note("other light nodes reach this one at %s", a[len(a)-1])
 	}
 	timer := time.NewTimer(0)
 	defer timer.Stop()
@@ -899,6 +905,7 @@ func (n *Node) answerPeers(id peer.ID, _ []byte) ([]byte, bool) {
 
 // Stats is one look at a node, for `gossip stats`.
 type Stats struct {
+	Addrs      []string       `json:"addresses"` // where others can dial this node
 	Level      string         `json:"level"`
 	Neighbours int            `json:"neighbours"`
 	Contacts   int            `json:"contacts"`
@@ -911,7 +918,7 @@ type Stats struct {
 
 // Stats looks at the node.
 func (n *Node) Stats() Stats {
-	s := Stats{Topics: make(map[string]int), Messages: n.gate.Counts(), Traffic: n.meter.traffic(), Final: n.gate.Final(Finality)}
+	s := Stats{Addrs: n.addrs(), Topics: make(map[string]int), Messages: n.gate.Counts(), Traffic: n.meter.traffic(), Final: n.gate.Final(Finality)}
 	n.mu.Lock()
 	s.Level, s.Neighbours, s.Contacts = n.level.String(), len(n.neighbours), len(n.contacts.list)
 	r := n.router
@@ -922,6 +929,23 @@ func (n *Node) Stats() Stats {
 		}
 	}
 	return s
+}
+
+// addrs are the addresses that the host listens on, as others dial them.
+func (n *Node) addrs() []string {
+	out := []string{}
+	list, err := n.cfg.Host.Network().InterfaceListenAddresses()
+	if err != nil {
+		return out
+	}
+	full, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: n.cfg.Host.ID(), Addrs: list})
+	if err != nil {
+		return out
+	}
+	for _, a := range full {
+		out = append(out, a.String())
+	}
+	return out
 }
 
 // A NeighbourStatus is one connected light node, for `peers --gossip`.

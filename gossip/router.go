@@ -33,7 +33,7 @@ const (
 	scorePublish  = -50
 	scoreGraylist = -80
 	scorePinned   = 200 // a pinned peer is given a second chance, not a third
-	decayEvery    = 10 * time.Second
+	decayEvery    = 30 * time.Second
 	forgiveAfter  = time.Hour
 )
 

@@ -99,6 +99,14 @@ func (l *look) blockAt(number *uint32) (FinalBlock, error) {
 	return l.block(*number)
 }
 
+// lookAt is look with the block that is asked about.
+func (n *Node) lookAt(ctx context.Context, number *uint32) (l *look, at FinalBlock, err error) {
+	if l, err = n.look(ctx); err == nil {
+		at, err = l.blockAt(number)
+	}
+	return l, at, err
+}
+
 // A demand is a state that is fetched as it is read. It belongs to one goroutine, as its look.
 type demand struct {
 	l     *look
@@ -347,11 +355,7 @@ type RuntimeStatus struct {
 // Runtime returns the runtime in the state of a finalized block, the head if number is nil, with what it says of
 // itself. Errors are those of Call.
 func (n *Node) Runtime(ctx context.Context, number *uint32) (*RuntimeStatus, error) {
-	l, err := n.look(ctx)
-	if err != nil {
-		return nil, err
-	}
-	at, err := l.blockAt(number)
+	l, at, err := n.lookAt(ctx, number)
 	if err != nil {
 		return nil, err
 	}
@@ -377,11 +381,8 @@ func (n *Node) Runtime(ctx context.Context, number *uint32) (*RuntimeStatus, err
 
 // Code returns the code with a hash, and the block in whose state it is: the runtime of the head, or of a block.
 func (n *Node) Code(ctx context.Context, number *uint32) (code []byte, at FinalBlock, err error) {
-	l, err := n.look(ctx)
+	l, at, err := n.lookAt(ctx, number)
 	if err != nil {
-		return nil, at, err
-	}
-	if at, err = l.blockAt(number); err != nil {
 		return nil, at, err
 	}
 	k, err := l.code(at)
@@ -396,11 +397,8 @@ func (n *Node) Code(ctx context.Context, number *uint32) (code []byte, at FinalB
 
 // RawMetadata is Metadata as the runtime gives it (RuntimeMetadataPrefixed), with the block in whose state that is.
 func (n *Node) RawMetadata(ctx context.Context, number *uint32) (at FinalBlock, raw []byte, err error) {
-	l, err := n.look(ctx)
+	l, at, err := n.lookAt(ctx, number)
 	if err != nil {
-		return at, nil, err
-	}
-	if at, err = l.blockAt(number); err != nil {
 		return at, nil, err
 	}
 	r, err := l.runtimeAt(at)
@@ -414,11 +412,7 @@ func (n *Node) RawMetadata(ctx context.Context, number *uint32) (at FinalBlock, 
 // Metadata returns what the runtime in the state of a finalized block, the head if number is nil, says of itself.
 // Errors are those of Call.
 func (n *Node) Metadata(ctx context.Context, number *uint32) (*metadata.Metadata, error) {
-	l, err := n.look(ctx)
-	if err != nil {
-		return nil, err
-	}
-	at, err := l.blockAt(number)
+	l, at, err := n.lookAt(ctx, number)
 	if err != nil {
 		return nil, err
 	}
@@ -431,11 +425,7 @@ func (n *Node) KnownMetadata(ctx context.Context, number *uint32) (*metadata.Met
 	if !n.codes.known() {
 		return nil, nil
 	}
-	l, err := n.look(ctx)
-	if err != nil {
-		return nil, err
-	}
-	at, err := l.blockAt(number)
+	l, at, err := n.lookAt(ctx, number)
 	if err != nil {
 		return nil, err
 	}

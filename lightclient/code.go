@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
@@ -29,8 +30,6 @@ type Runtimes interface {
 
 // Our own limits.
 const (
-	// codeTimeout is for the two megabytes of a runtime over a slow link.
-	codeTimeout = 2 * time.Minute
 	// maxCodes is how many runtimes are kept loaded: that of the head, and one of the past.
 	maxCodes = 2
 )
@@ -57,6 +56,7 @@ type Code struct {
 	metadata *metadata.Metadata
 	layout   *subtensor.Layout
 	looked   bool  // what is kept was looked through
+	tried    bool  // it was compiled, or cannot be
 	failed   error // why it cannot be loaded
 }
 
@@ -83,7 +83,7 @@ func (c *codes) of(hash verify.Hash) *Code {
 	for len(c.list) > maxCodes {
 		last := c.list[len(c.list)-1]
 		c.list = c.list[:len(c.list)-1]
-		go last.close() // when whoever uses it has done
+		last.close()
 	}
 	return k
 }
@@ -98,8 +98,11 @@ func (c *codes) close() {
 	}
 }
 
+// close frees the runtime, unless it is being compiled: then whoever does that frees it.
 func (k *Code) close() {
-	k.mu.Lock()
+	if !k.mu.TryLock() {
+		return
+	}
 	defer k.mu.Unlock()
 	if k.runtime != nil {
 		k.runtime.Close()
@@ -207,28 +210,54 @@ func (l *look) load(k *Code, at FinalBlock) error {
 		return err
 	}
 	k.runtime = r
-	if l.n.cfg.Compile && !r.Compiled() && engine.Interprets() == nil {
-		l.n.compile(r)
+	if l.n.cfg.Compile && !k.tried && !r.Compiled() && engine.Interprets() == nil {
+		l.n.compile(k, raw)
 	}
 	return nil
 }
 
-// compile replaces a runtime's interpreter while the node goes on. It cannot be stopped, and on a small board takes
-// half a minute, so nobody waits for it at the end.
-func (n *Node) compile(r *runtime.Runtime) {
+// compile puts the compiled form of a runtime in the place of the interpreted one. What an interpreter holds and what
+// compiling takes would together be more than a small board has, so the one is let go before the other begins; who wants
+// to call it meanwhile waits. It cannot be stopped, and takes such a board half a minute, so nobody waits for it at the end.
+func (n *Node) compile(k *Code, raw []byte) {
 	go func() {
+		k.mu.Lock()
+		defer k.mu.Unlock()
+		old := k.runtime
+		if old == nil || old.Compiled() {
+			return
+		}
+		k.runtime = nil
+		old.Close()
+		debug.FreeOSMemory()
 		began := time.Now()
-		err := r.Compile(context.Background())
-		select {
-		case <-n.done:
-			return
-		default:
+		err := n.cfg.Engine.Precompile(context.Background(), raw)
+		ended := func() bool {
+			select {
+			case <-n.done:
+				return true
+			default:
+				return false
+			}
 		}
-		if err != nil {
+		if ended() {
+			return
+		}
+		r, lerr := n.cfg.Engine.Load(context.Background(), raw, k.heapPages)
+		if lerr != nil {
+			n.warn("runtime", "%v", lerr)
+			return
+		}
+		k.runtime, k.tried = r, true
+		switch {
+		case ended():
+			r.Close()
+			k.runtime = nil
+		case err != nil:
 			n.warn("runtime", "interpreted: %v", err)
-			return
+		default:
+			n.note("runtime", "compiled %s in %v", k.Hash.Short(), time.Since(began).Round(10*time.Millisecond))
 		}
-		n.note("runtime", "compiled %s in %v", r.CodeHash().Short(), time.Since(began).Round(10*time.Millisecond))
 	}()
 }
 
@@ -322,7 +351,7 @@ func askMetadata(ctx context.Context, r *runtime.Runtime) ([]byte, error) {
 		}
 	}
 	if err := list.Finish(); err != nil {
-		return nil, fmt.Errorf("Metadata_metadata_versions: %w", err)
+		return nil, fmt.Errorf("versions of the metadata: %w", err)
 	}
 	if answer, err = r.Call(ctx, "Metadata_metadata_at_version", binary.LittleEndian.AppendUint32(nil, best), nil); err != nil {
 		return nil, err

@@ -117,6 +117,13 @@ func (a *app) printGossip(w io.Writer, g *control.Gossip) {
 		fmt.Fprintf(w, "%s %s\n", a.style.bold(fmt.Sprintf("%-10s", name)), fmt.Sprintf(format, args...))
 	}
 	line(networkName(g.Network, g.Demo), "level %s, %s, %s known", g.Level, count(g.Neighbours, "neighbour"), count(g.Contacts, "light node"))
+	for i, addr := range g.Addrs {
+		name := ""
+		if i == 0 {
+			name = "address"
+		}
+		line(name, "%s", addr)
+	}
 	line("final", "%s is the newest told or proven here; caught up %d times", block(g.Final), g.CatchUps)
 	topics := make([]string, 0, len(g.Topics))
 	for k := range g.Topics {

@@ -296,7 +296,7 @@ func (a *app) from(w io.Writer, what string, s lightclient.Source, joined bool) 
 	if s.Assumed {
 		gap = "\n" // two specs are named, which is too long for one line
 	}
-	if s.Layout != lightclient.BuiltIn {
+	if s.Layout != lightclient.BuiltIn && s.Layout != "" {
 		more += ", read by " + s.Layout
 	}
 	fmt.Fprintf(w, "%s   %s %s   rules of %s%sproof %s%s\n", a.style.bold(what), s.Block.Trust, block(s.Block.Number), s.Rules,

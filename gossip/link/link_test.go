@@ -2,7 +2,6 @@ package link
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,11 +33,10 @@ func load(number uint32) Load {
 func running(t *testing.T, l Link) (out chan Load, in chan []byte) {
 	t.Helper()
 	out, in = make(chan Load), make(chan []byte, 64)
-	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
+	ctx := t.Context() // ends for all links of a test at once, before the first cleanup
 	go func() { done <- l.Run(ctx, out, func(b []byte) { in <- bytes.Clone(b) }) }()
 	t.Cleanup(func() {
-		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}

@@ -11,9 +11,11 @@ import (
 	goruntime "runtime"
 	"strconv"
 	"strings"
+	"testing"
 	"time"
 
 	"github.com/taolight/taolight/lightclient/runtime"
+	"github.com/taolight/taolight/lightclient/runtime/metadata"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/scale"
 	"github.com/taolight/taolight/verify/trie"
@@ -76,7 +78,12 @@ func executed() ([]row, error) {
 	pair := func(name, known string, a, b float64) row {
 		return row{name + ", interpreted / compiled", known, fmt.Sprintf("%s / %s: %.1f×", ms(a), ms(b), a/b), true}
 	}
+	described, err := parsed()
+	if err != nil {
+		return nil, err
+	}
 	return []row{
+		described,
 		{fmt.Sprintf("runtime spec 103 (%.2f MB): load and interpret", float64(i.Code)/1e6), "known: 74 ms",
 			fmt.Sprintf("%s: %.0f× its Metadata_metadata", ms(i.Load), i.Load/i.Metadata), true},
 		{"compile", "known: 599 ms", fmt.Sprintf("%s: %.0f× loading", ms(c.Load), c.Load/i.Load), true},
@@ -90,6 +97,31 @@ func executed() ([]row, error) {
 		{"resident after compiling", "", fmt.Sprintf("%s; peak while compiling %s", mib(c.Resident), mib(c.Peak)), true},
 		{"idle with the runtime loaded: goroutines, switches a second", "none of its own", fmt.Sprintf("%d, %.1f /s", k.Goroutines-1, k.Idle), k.Goroutines == 1},
 	}, nil
+}
+
+// parsed measures the parsing of finney's metadata beside hashing it once.
+func parsed() (row, error) {
+	b, err := os.ReadFile(filepath.Join(os.Getenv("TAOLIGHT_VECTORS"), "metadata", "metadata-v16-spec424.scale"))
+	if err != nil {
+		return row{}, err
+	}
+	var failed error
+	parse := testing.Benchmark(func(t *testing.B) {
+		t.ReportAllocs()
+		for t.Loop() {
+			if _, err := metadata.Parse(b); err != nil {
+				failed = err
+			}
+		}
+	})
+	hash := testing.Benchmark(func(t *testing.B) {
+		for t.Loop() {
+			verify.Blake2b256(b)
+		}
+	})
+	ms, mb := float64(parse.NsPerOp())/1e6, float64(parse.AllocedBytesPerOp())/1e6
+	return row{fmt.Sprintf("parse metadata V16 of spec 424, %d kB", len(b)/1000), "≤ 15 ms, ≤ 16 MB",
+		fmt.Sprintf("%.2f ms, %.2f MB, %d allocations; %.1f× hashing its bytes", ms, mb, parse.AllocsPerOp(), float64(parse.NsPerOp())/float64(hash.NsPerOp())), ms <= 15 && mb <= 16}, failed
 }
 
 // measureRuntime is the process of its own.

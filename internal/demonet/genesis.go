@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	"github.com/taolight/taolight/lightclient/runtime"
+	"github.com/taolight/taolight/lightclient/runtime/metadata"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/aura"
 	"github.com/taolight/taolight/verify/grandpa"
@@ -243,8 +244,8 @@ type Replacement struct {
 
 // takeOver replaces in the genesis state what belongs to those who made the spec: the authorities become
 // those of the network, the sudo key //Alice's; the developers get something to spend; and the state gets
-// the date of the start, by which each start has a genesis hash of its own.
-func takeOver(s *runtime.TrieState, v trie.Version, keys *keyring, now uint64) (*runtime.TrieState, []Replacement, error) {
+// the date of the start, by which each start has a genesis hash of its own. empty is an account that has nothing.
+func takeOver(s *runtime.TrieState, v trie.Version, keys *keyring, empty []byte, now uint64) (*runtime.TrieState, []Replacement, error) {
 	var done []Replacement
 	o := runtime.NewOverlay(s)
 	var failed error
@@ -299,7 +300,7 @@ func takeOver(s *runtime.TrieState, v trie.Version, keys *keyring, now uint64) (
 		} else if ok {
 			return nil, nil, fmt.Errorf("%w: System.Account %v has %d bytes", ErrSpec, who, len(info))
 		} else {
-			info = newAccount(endowment)
+			info = newAccount(empty, endowment)
 		}
 		total += more
 		put("System.Account", fmt.Sprintf("//%s %v has %d TAO", name, who, uint64(endowment)/1_000_000_000), key, info)
@@ -312,15 +313,33 @@ func takeOver(s *runtime.TrieState, v trie.Version, keys *keyring, now uint64) (
 	return s.Apply(v, o.Changes()), done, nil
 }
 
-// newAccount is System.Account of an account with something to spend: nonce, consumers, providers,
-// sufficients u32; free, reserved, frozen u64 and flags u128. A runtime that is older than the flags has
-// another u64 in place of their lower half, and no use for the rest.
-func newAccount(free uint64) []byte {
-	b := scale.AppendU32(scale.AppendU32(scale.AppendU32(scale.AppendU32(nil, 0), 0), 1), 0)
-	for _, v := range []uint64{free, 0, 0, 0, 1 << 63} {
-		b = scale.AppendU64(b, v)
-	}
+// newAccount is System.Account of an account with something to spend, made of one that has nothing: nonce,
+// consumers, providers, sufficients u32; free and more, which runtimes do not agree on.
+func newAccount(empty []byte, free uint64) []byte {
+	b := append([]byte(nil), empty...)
+	binary.LittleEndian.PutUint32(b[8:], 1)
+	binary.LittleEndian.PutUint64(b[16:], free)
 	return b
+}
+
+// emptyAccount is what a runtime reads for an account that does not exist.
+func emptyAccount(ctx context.Context, r *runtime.Runtime) ([]byte, error) {
+	answer, err := r.Call(ctx, "Metadata_metadata", nil, nil)
+	if err != nil {
+		return nil, err
+	}
+	m, err := metadata.FromAPI(answer)
+	if err != nil {
+		return nil, err
+	}
+	it, err := m.Item("System.Account")
+	if err != nil {
+		return nil, err
+	}
+	if len(it.Default) < 24 {
+		return nil, fmt.Errorf("%w: an account has %d bytes", ErrSpec, len(it.Default))
+	}
+	return it.Default, nil
 }
 
 func number(t *trie.Trie, key []byte) (uint64, error) {

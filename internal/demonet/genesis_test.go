@@ -114,7 +114,8 @@ func TestTakeOver(t *testing.T) {
 	account := func(who verify.AccountID) string {
 		return string(verify.AppendBlake2b128Concat(key("System", "Account"), who[:]))
 	}
-	rich := newAccount(2 * endowment)
+	empty := make([]byte, 56)
+	rich := newAccount(empty, 2*endowment)
 	rich[0] = 9 // a nonce
 	kv := map[string][]byte{
 		string(key("Aura", "Authorities")):       {0},
@@ -124,7 +125,7 @@ func TestTakeOver(t *testing.T) {
 		account(bob):                             rich,
 		"something else":                         []byte("that stays"),
 	}
-	s, done, err := takeOver(runtime.NewTrieState(trie.From(trie.V1, kv)), trie.V1, keys, 77)
+	s, done, err := takeOver(runtime.NewTrieState(trie.From(trie.V1, kv)), trie.V1, keys, empty, 77)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestTakeOver(t *testing.T) {
 				less[k] = v
 			}
 		}
-		if _, _, err := takeOver(runtime.NewTrieState(trie.From(trie.V1, less)), trie.V1, keys, 77); !errors.Is(err, ErrSpec) {
+		if _, _, err := takeOver(runtime.NewTrieState(trie.From(trie.V1, less)), trie.V1, keys, empty, 77); !errors.Is(err, ErrSpec) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}

@@ -155,7 +155,11 @@ func (l *localnet) genesis(b *block, now uint64) error {
 	if err != nil {
 		return err
 	}
-	if s, l.from.Replaced, err = takeOver(s, trie.Version(r.Version().State), l.keys, now); err != nil {
+	empty, err := emptyAccount(ctx, r)
+	if err != nil {
+		return fmt.Errorf("genesis: %w", err)
+	}
+	if s, l.from.Replaced, err = takeOver(s, trie.Version(r.Version().State), l.keys, empty, now); err != nil {
 		return err
 	}
 	b.whole, b.state = s, s.Trie()

@@ -127,14 +127,19 @@ var rules = []rule{
 	},
 	{
 		from:    []string{"./internal/demonet/..."},
-		forbids: []string{"./...", "-./internal/demonet/...", "-./verify/...", "-./lightclient/wire/...", "-./lightclient/p2p/...", "-./lightclient/runtime"},
+		forbids: []string{"./...", "-./internal/demonet/...", "-./verify/...", "-./lightclient/wire/...", "-./lightclient/p2p/...", "-./lightclient/runtime/..."},
 		reason: "the light node meets the demo network's peers over sockets only; sharing its sync would let both be wrong together; " +
-			"the executor is shared, as it executes rules that neither of them wrote, and a stock client judges it in internal/interop",
+			"the executor and what reads metadata are shared, as they go by rules that neither of them wrote, and a stock client judges it in internal/interop",
 	},
 	{
 		from:    []string{"./...", "-./internal/demonet/...", "-./internal/interop/...", "-./cmd/..."},
 		forbids: []string{"./internal/demonet/..."},
 		reason:  "the demo network makes no verification easier: nothing but what starts it knows that it exists",
+	},
+	{
+		from:    []string{"./internal/sim/..."},
+		forbids: []string{"./...", "-./internal/sim/...", "-./gossip/...", "-./verify/...", "os", "net", "context", "sync/..."},
+		reason:  "a run depends on its seed alone: one goroutine, no clock and no socket",
 	},
 	{
 		from:    []string{"./internal/item/..."},

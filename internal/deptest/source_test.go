@@ -102,16 +102,21 @@ func TestVerifyIsPure(t *testing.T) {
 // driven lists the files of package lightclient that may wait; all the others are state machines fed
 // bytes, events and a clock, so that each of their branches is tested without a socket.
 var driven = map[string]string{
-	"lightclient/node.go":   "owns the loop, its goroutines and the clock",
-	"lightclient/slots.go":  "dials peers and waits for them",
-	"lightclient/read.go":   "waits for the peers that it asks for storage",
-	"lightclient/status.go": "asks the running node",
-	"lightclient/serve.go":  "answers other light clients, and waits for its own peers",
-	"lightclient/past.go":   "waits for the peers that it asks for the past",
-	"lightclient/typed.go":  "waits for what its questions need of the past",
-	"lightclient/prove.go":  "waits for what a bundle needs",
+	"lightclient/node.go":      "owns the loop, its goroutines and the clock",
+	"lightclient/slots.go":     "dials peers and waits for them",
+	"lightclient/read.go":      "waits for the peers that it asks for storage",
+	"lightclient/code.go":      "waits for the code that it asks for, and compiles it",
+	"lightclient/call.go":      "waits for the storage that a call reads",
+	"lightclient/reexecute.go": "waits for the storage that an epoch reads",
+	"lightclient/status.go":    "asks the running node",
+	"lightclient/serve.go":     "answers other light clients, and waits for its own peers",
+	"lightclient/past.go":      "waits for the peers that it asks for the past",
+	"lightclient/typed.go":     "waits for what its questions need of the past",
+	"lightclient/prove.go":     "waits for what a bundle needs",
 
 	"lightclient/transactions.go": "waits for peers and blocks",
+	"lightclient/heads.go":        "asks the running node",
+	"lightclient/located.go":      "waits for the peers that it asks for a state",
 }
 
 // pure lists the packages of which no file may wait or ask what time it is, but for those in driven.

@@ -312,11 +312,39 @@ func TestSwap(t *testing.T) {
 	if err := r.Compile(ctx); !errors.Is(err, ErrClosed) {
 		t.Errorf("compile after Close: %v", err)
 	}
-	for range 1000 { // those of ended calls may still be on their way out
-		if goruntime.NumGoroutine() <= before {
-			return
+	// Those of ended calls may still be on their way out; the machine may be busy.
+	for end := time.Now().Add(time.Minute); goruntime.NumGoroutine() > before; goruntime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatalf("%d goroutines, %d before", goruntime.NumGoroutine(), before)
 		}
-		goruntime.Gosched()
 	}
-	t.Errorf("%d goroutines, %d before", goruntime.NumGoroutine(), before)
+}
+
+// What is replaced is freed with its last call, not before.
+func TestSwapFrees(t *testing.T) {
+	w := engine(t, "")
+	r := w.load(t, answering(19), 19, false)
+	old, err := r.acquire()
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := func() bool {
+		_, err := old.rt.CompileModule(t.Context(), []byte("\x00asm\x01\x00\x00\x00"))
+		return err != nil
+	}
+	if err := r.Compile(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if closed() {
+		t.Error("freed while a call runs it")
+	}
+	r.release(old)
+	if !closed() {
+		t.Error("not freed after its last call")
+	}
+	if now, err := r.acquire(); err != nil || now == old || !now.compiled {
+		t.Errorf("%v, compiled %v", err, now.compiled)
+	} else {
+		r.release(now)
+	}
 }

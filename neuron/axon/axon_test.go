@@ -282,6 +282,12 @@ func TestNonces(t *testing.T) {
 	if got := status(first); got != 401 {
 		t.Errorf("a replay: %d", got)
 	}
+	ahead := newWorld(t)
+	c := ahead.call()
+	c.nonce += int64(3 * time.Second)
+	if got := ahead.do(c.request(t)).Code; got != 200 || ahead.Stats().Skew != 3*time.Second {
+		t.Errorf("%d, a skew of %v", got, ahead.Stats().Skew)
+	}
 	lower := w.call()
 	lower.nonce--
 	if got := status(lower); got != 401 {

@@ -209,7 +209,6 @@ type Stream struct {
 	ContentType string
 	body        io.Reader
 	close       func()
-	d           *Dendrite
 }
 
 // Read reads the answer as it comes. What is over the limit is ErrLarge.
@@ -237,7 +236,7 @@ func (d *Dendrite) Stream(ctx context.Context, t Target, in *synapse.Values, tim
 
 func (d *Dendrite) stream(resp *http.Response, done func()) *Stream {
 	return &Stream{Status: resp.StatusCode, ContentType: resp.Header.Get("Content-Type"), body: &limited{resp.Body, d.cfg.MaxReply},
-		close: sync.OnceFunc(done), d: d}
+		close: sync.OnceFunc(done)}
 }
 
 var errLimit = errors.New("over the limit")

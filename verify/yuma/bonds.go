@@ -110,25 +110,68 @@ func average(new, old *Matrix, alpha I32F32) (m *Matrix, sums []I32F32) {
 	rest := OneI32F32.Sub(alpha)
 	row := make(dense, n)
 	for i := range n {
-		clear(row)
-		for _, of := range [2]struct {
-			*Matrix
-			share I32F32
-		}{{new, alpha}, {old, rest}} {
-			uids, values := of.row(i)
-			for k, j := range uids {
-				if int(j) < n {
-					p, ok := part(of.share, values[k])
-					if !ok {
-						p = of.share.Mul(values[k])
-					}
-					row[j] = row[j].Add(p)
+		uids, values := new.row(i)
+		others, held := old.row(i)
+		if !ascend(uids) || !ascend(others) {
+			clear(row)
+			row.addParts(uids, values, alpha)
+			row.addParts(others, held, rest)
+			row.addPositive(m, both(i), sums)
+			continue
+		}
+		to, into := m.room(both(i))
+		entries := 0
+		for a, b := 0, 0; ; {
+			j, k := n, n
+			if a < len(uids) {
+				j = int(uids[a])
+			}
+			if b < len(others) {
+				k = int(others[b])
+			}
+			uid := min(j, k)
+			if uid >= n {
+				break
+			}
+			v := I32F32(0)
+			if j == uid {
+				p, ok := part(alpha, values[a])
+				if !ok {
+					p = alpha.Mul(values[a])
 				}
+				v = p
+				a++
+			}
+			if k == uid {
+				p, ok := part(rest, held[b])
+				if !ok {
+					p = rest.Mul(held[b])
+				}
+				v = v.Add(p)
+				b++
+			}
+			if v > 0 {
+				to[entries], into[entries] = uint16(uid), v
+				sums[uid] = sums[uid].Add(v)
+				entries++
 			}
 		}
-		row.addPositive(m, both(i), sums)
+		m.endRow(entries)
 	}
 	return m, sums
+}
+
+// addParts adds a share of each entry to its column.
+func (d dense) addParts(uids []uint16, values []I32F32, share I32F32) {
+	for k, j := range uids {
+		if int(j) < len(d) {
+			p, ok := part(share, values[k])
+			if !ok {
+				p = share.Mul(values[k])
+			}
+			d[j] = d[j].Add(p)
+		}
+	}
 }
 
 // millionths is what BondsMovingAverage counts.

@@ -70,10 +70,7 @@ type scores struct {
 func (m *Matrix) scores(i int, all dense) scores {
 	uids, values := m.row(i)
 	s := scores{uids, values, score(i)}
-	for k := 1; k < len(uids); k++ {
-		if uids[k] > uids[k-1] {
-			continue
-		}
+	if !ascend(uids) {
 		all.spread(uids, values)
 		size := min(len(uids), len(all))
 		s.uids, s.values = make([]uint16, 0, size), make([]I32F32, 0, size)
@@ -82,7 +79,6 @@ func (m *Matrix) scores(i int, all dense) scores {
 				s.uids, s.values = append(s.uids, uint16(j)), append(s.values, v)
 			}
 		}
-		break
 	}
 	return s
 }
@@ -166,9 +162,10 @@ func clip(weights *Matrix, consensus []I32F32) (m *Matrix, sums []I32F32) {
 		n, total := 0, I32F32(0)
 		for k, j := range uids {
 			limit := consensus[j]
-			to[n], into[n] = j, min(values[k], limit)
+			v := min(values[k], limit)
+			to[n], into[n] = j, v
 			if limit > 0 || values[k] <= limit {
-				total += into[n]
+				total += v
 				n++
 			}
 		}

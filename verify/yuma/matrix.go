@@ -74,6 +74,16 @@ func (m *Matrix) endRow(n int) {
 	m.uids, m.values, m.ends = m.uids[:end], m.values[:end], append(m.ends, int32(end))
 }
 
+// ascend reports whether uids are in order, each once.
+func ascend(uids []uint16) bool {
+	for k := 1; k < len(uids); k++ {
+		if uids[k] <= uids[k-1] {
+			return false
+		}
+	}
+	return true
+}
+
 // sum is Iterator::sum, which wraps.
 func sum(v []I32F32) (s I32F32) {
 	for _, x := range v {
