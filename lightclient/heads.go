@@ -55,13 +55,15 @@ func (n *Node) tellHeads() {
 	} else {
 		h.Recent = slices.Clone(c.recent)
 	}
-	h.Tree = make([]FinalBlock, 0, c.Len())
+	tree := make([]*block, 0, c.Len())
 	for _, b := range c.blocks {
-		h.Tree = append(h.Tree, FinalBlock{b.header, b.hash})
+		tree = append(tree, b)
 	}
-	slices.SortFunc(h.Tree, func(a, b FinalBlock) int {
-		return cmp.Or(cmp.Compare(a.Header.Number, b.Header.Number), slices.Compare(a.Hash[:], b.Hash[:]))
-	})
+	slices.SortFunc(tree, func(a, b *block) int { return cmp.Compare(a.header.Number, b.header.Number) })
+	h.Tree = make([]FinalBlock, len(tree))
+	for i, b := range tree {
+		h.Tree[i] = FinalBlock{b.header, b.hash}
+	}
 	n.heads.Store(h)
 	if last != nil {
 		close(last.changed)

@@ -124,7 +124,6 @@ func (f *follow) run(s *Server, sub *subscription) {
 				delete(told, hash)
 			}
 		}
-		slices.SortFunc(pruned, func(a, b verify.Hash) int { return slices.Compare(a[:], b[:]) })
 		if !sub.tell(event{"event": "finalized", "finalizedBlockHashes": hashes, "prunedBlockHashes": pruned}) {
 			return
 		}
