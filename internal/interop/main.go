@@ -1,4 +1,4 @@
-// Command interop lets a stock light client from npm judge the demo network.
+// Command interop lets clients from npm judge the demo network and what a node answers.
 //
 //	go run . [-spec RAW_SPEC.json] [-heads 80]
 //
@@ -9,6 +9,9 @@
 // over a set change and a fork, every value that the client printed must be the chain's own, every call
 // must have come out as the chain's own executor has it, and an extrinsic that the client sent must be in a
 // block.
+//
+// Then a taolight joins that network, by the same file, and @polkadot/api and polkadot-api are pointed at it
+// (tools.mjs, tools.go): what they were shown, and what became of what they sent, has to be so on the chain.
 //
 // The program never talks to a network but the loopback one and, to install what package.json pins,
 // the npm registry. Without Node.js, npm, an answer of the registry or a runtime it prints SKIP with
@@ -36,12 +39,12 @@ import (
 	"github.com/taolight/taolight/verify"
 )
 
-//go:embed package.json follow.mjs
+//go:embed package.json follow.mjs tools.mjs
 var script embed.FS
 
 const (
 	installTime = 2 * time.Minute
-	followTime  = 3 * time.Minute
+	followTime  = 5 * time.Minute
 	blockTime   = 300 * time.Millisecond
 	history     = 150
 	setChanges  = 70
@@ -98,7 +101,10 @@ func run(specFile string, heads int) error {
 	defer cancel()
 	go n.Run(ctx)
 	go fork(ctx, n)
-	return judge(ctx, n, dir, file, heads)
+	if err := judge(ctx, n, dir, file, heads); err != nil {
+		return err
+	}
+	return judgeTools(ctx, n, dir, file)
 }
 
 // readSpec reads the chain spec with the runtime.

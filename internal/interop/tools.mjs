@@ -7,6 +7,7 @@
 import { ApiPromise, WsProvider, Keyring } from '@polkadot/api';
 import { createClient } from 'polkadot-api';
 import { getWsProvider } from 'polkadot-api/ws';
+import { WebSocket } from 'ws'; // Node 20 has none of its own
 import { getPolkadotSigner } from 'polkadot-api/signer';
 
 const [url] = process.argv.slice(2);
@@ -69,7 +70,7 @@ async function polkadotJs() {
 
 async function papi() {
   const tool = 'polkadot-api';
-  const client = createClient(getWsProvider(url));
+  const client = createClient(getWsProvider(url, { websocketClass: WebSocket }));
   const { name } = await client.getChainSpecData();
   const api = client.getUnsafeApi();
   const version = await api.constants.System.Version();
@@ -96,8 +97,10 @@ async function papi() {
   out({ tool, read: 'Timestamp.Now', number: now.toString(), hash: block.hash });
   const entries = await api.query.System.Account.getEntries({ at: block.hash });
   out({ tool, map: 'System.Account', count: entries.length, hash: block.hash });
-  const nonce = await api.apis.AccountNonceApi.account_nonce(alice.address, { at: block.hash });
-  out({ tool, call: 'AccountNonceApi_account_nonce', value: nonce, hash: block.hash });
+  // Metadata of version 14 has no runtime APIs, so this one is called by its name.
+  const account = '0x' + Buffer.from(alice.publicKey).toString('hex');
+  const nonce = await client._request('state_call', ['AccountNonceApi_account_nonce', account, block.hash]);
+  out({ tool, call: 'AccountNonceApi_account_nonce', value: Buffer.from(nonce.slice(2), 'hex').readUInt32LE(), hash: block.hash });
 
   const signer = getPolkadotSigner(bob.publicKey, 'Sr25519', (m) => bob.sign(m));
   const call = api.tx.Balances.transfer_keep_alive ?? api.tx.Balances.transfer;
