@@ -35,6 +35,12 @@ const (
 	methodRuntime = "runtime"
 	methodCode    = "code"
 	methodAgain   = "reexecute"
+
+	methodTxBuild    = "tx build"
+	methodTxInspect  = "tx inspect"
+	methodTxSubmit   = "tx submit"
+	methodTxStatus   = "tx status"
+	methodGovernance = "governance"
 )
 
 // Schema is the version of the answers' JSON form: fields are added, never renamed.
@@ -75,6 +81,13 @@ type Answerer interface {
 	Yuma(ctx context.Context, q YumaQuestion) (*Yuma, error)
 	// Reexecute has the chain's own code compute an epoch, and compares that.
 	Reexecute(ctx context.Context, q ReexecuteQuestion) (*Reexecuted, error)
+
+	// Build makes the payload of a transaction, and Inspect tells what one of somebody else's would do.
+	Build(ctx context.Context, q BuildQuestion) (*Built, error)
+	Inspect(ctx context.Context, q InspectQuestion) (*Built, error)
+	// Submit sends a transaction, and Transactions tells what became of it.
+	Submit(ctx context.Context, q SubmitQuestion) (*Transactions, error)
+	Transactions(ctx context.Context, q TxQuestion) (*Transactions, error)
 }
 
 // A CommitsQuestion asks for the weight commitments of a mechanism of a subnet.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/taolight/taolight/lightclient"
+	"github.com/taolight/taolight/lightclient/tx"
 	"github.com/taolight/taolight/storage"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/aura"
@@ -27,7 +28,8 @@ type Local struct {
 	DataDir    string
 	Version    string
 	Demo       bool
-	Joined     bool // the node was started for one question
+	Joined     bool     // the node was started for one question
+	Pool       *tx.Pool // nil: no transactions
 }
 
 // Handle answers one question of a Client.
@@ -89,6 +91,14 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 		return answer(ctx, params, l.Reexecute)
 	case methodCode:
 		return answer(ctx, params, l.Code)
+	case methodTxBuild:
+		return answer(ctx, params, l.Build)
+	case methodTxInspect:
+		return answer(ctx, params, l.Inspect)
+	case methodTxSubmit:
+		return answer(ctx, params, l.Submit)
+	case methodTxStatus:
+		return answer(ctx, params, l.Transactions)
 	case methodBackup:
 		if l.Store == nil {
 			return nil, errNoStore
