@@ -13,7 +13,6 @@ import (
 	"github.com/taolight/taolight/internal/config"
 	"github.com/taolight/taolight/internal/control"
 	"github.com/taolight/taolight/lightclient/rpc"
-	"github.com/taolight/taolight/lightclient/tx"
 	"github.com/taolight/taolight/verify/checkpoint"
 )
 
@@ -46,13 +45,7 @@ func (s *instance) serveRPC(ctx context.Context, j *journal) (stop func(), err e
 	}
 	c.Name, c.Type, c.Properties = s.chainWords()
 	if addr.Addr().IsLoopback() || cfg.Submit {
-		pool, err := tx.New(tx.Config{Node: s.node, Store: s.store, Notes: func(format string, args ...any) { j.say("tx", format, args...) }})
-		if err != nil {
-			stop()
-			return nil, err
-		}
-		c.Pool = pool
-		running.Go(func() { pool.Run(ctx) })
+		c.Pool = s.local.Pool
 	}
 	server, err := rpc.New(c)
 	if err != nil {

@@ -12,6 +12,9 @@ import (
 	"github.com/taolight/taolight/verify"
 )
 
+// ErrCall: the runtime has no call that says what is meant.
+var ErrCall = errors.New("this runtime has no such call")
+
 // An argument is a value with the names that calls have for it.
 type argument struct {
 	names []string
@@ -44,7 +47,7 @@ func compose(m *metadata.Metadata, calls []string, args ...argument) ([]byte, er
 		}
 		return m.EncodeCall(name, text)
 	}
-	return nil, fmt.Errorf("this runtime has no such call: %w", errors.Join(why...))
+	return nil, fmt.Errorf("%w: %w", ErrCall, errors.Join(why...))
 }
 
 func match(def *metadata.Variant, args []argument) (map[string]any, error) {

@@ -283,6 +283,26 @@ func (p *Pool) Prepare(ctx context.Context, d Draft, encode func(*metadata.Metad
 	return r, nil
 }
 
+// Inspect tells what a payload that was made elsewhere would do, and whether it fits this chain (Terms.Fits).
+func (p *Pool) Inspect(ctx context.Context, payload *Payload) (*Prepared, error) {
+	t, err := p.Terms(ctx)
+	if err != nil {
+		return nil, err
+	}
+	r := &Prepared{Payload: payload, Terms: t}
+	if err := t.Fits(payload, p.birth(ctx)); err != nil {
+		return nil, err
+	}
+	if r.Call, err = t.Metadata.DecodeCall(payload.Call); err != nil {
+		return nil, fmt.Errorf("%w: call: %w", ErrPayload, err)
+	}
+	if r.Account, err = p.Account(ctx, t.Metadata, payload.From, t.Number); err != nil {
+		return nil, err
+	}
+	r.Fee, err = p.Fee(ctx, payload, t.Number)
+	return r, err
+}
+
 // NextNonce returns the nonce of an account's next extrinsic, after what is under way.
 func (p *Pool) NextNonce(ctx context.Context, id verify.AccountID) (uint32, error) {
 	t, err := p.Terms(ctx)
