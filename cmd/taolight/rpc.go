@@ -44,7 +44,7 @@ func (s *instance) serveRPC(ctx context.Context, j *journal) (stop func(), err e
 		Limits: rpc.Limits{Rate: cfg.Rate},
 	}
 	c.Name, c.Type, c.Properties = s.chainWords()
-	if addr.Addr().IsLoopback() || cfg.Submit {
+	if sends(cfg, addr) {
 		c.Pool = s.local.Pool
 	}
 	server, err := rpc.New(c)
@@ -67,6 +67,9 @@ func (s *instance) serveRPC(ctx context.Context, j *journal) (stop func(), err e
 	}
 	return stop, nil
 }
+
+// sends reports whether those who may ask may also send: from this machine yes, from others if the owner wants it.
+func sends(cfg config.RPC, addr netip.AddrPort) bool { return addr.Addr().IsLoopback() || cfg.Submit }
 
 // chainWords returns what tools are told of a network by name. A spec of one's own says it itself.
 func (p *place) chainWords() (name, kind string, properties json.RawMessage) {

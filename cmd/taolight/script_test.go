@@ -46,6 +46,7 @@ func TestScript(t *testing.T) {
 			"hold":    hold,
 			"set":     set,
 			"axon":    serveAxon,
+			"rpc":     askRPC,
 		},
 	})
 }
@@ -57,6 +58,7 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("HOME", home)
 	env.Setenv("XDG_RUNTIME_DIR", "")
+	env.Setenv("TAOLIGHT_RPC_LISTEN", "none") // scripts run at once, and there is one usual port
 	facts := filepath.Join(env.WorkDir, "facts")
 	if err := os.Mkdir(facts, 0o700); err != nil {
 		return err
