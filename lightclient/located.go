@@ -1,7 +1,6 @@
 package lightclient
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -20,6 +19,7 @@ import (
 const (
 	maxKeptStates = 32
 	maxKeptBytes  = 4 << 20 // of all of them
+	maxReadBytes  = 8 << 20 // of the values of one ReadIn, in which a key may stand many times
 )
 
 // ErrUnknownBlock: no peer has a block with that hash. That there is none cannot be proven.
@@ -206,7 +206,7 @@ func (n *Node) in(ctx context.Context, at Located) (*look, *keptProof, error) {
 	return l, k, nil
 }
 
-// ReadIn reads keys in the state after a block. What was proven of that state before is not asked for again, and
+// ReadIn reads keys in the state after a block. The values must not be changed. What was proven of that state before is not asked for again, and
 // two who ask for the same at once make one request of it.
 func (n *Node) ReadIn(ctx context.Context, at Located, keys ...[]byte) ([]Value, error) {
 	if len(keys) == 0 || len(keys) > maxReadKeys {
@@ -250,8 +250,12 @@ func answers(p *trie.Proof, keys [][]byte) (values []Value, missing [][]byte, er
 		return nil, nil, err
 	}
 	values = make([]Value, len(keys))
+	size := 0
 	for i, a := range list {
-		values[i] = Value{keys[i], a.Outcome, bytes.Clone(a.Value)}
+		values[i] = Value{keys[i], a.Outcome, a.Value}
+		if size += len(a.Value); size > maxReadBytes {
+			return nil, nil, fmt.Errorf("%w: values of more than %d bytes", ErrTooMuch, maxReadBytes)
+		}
 		if a.Outcome == trie.Incomplete {
 			missing = append(missing, keys[i])
 		}

@@ -55,7 +55,8 @@ type Limits struct {
 	Subscriptions int // 256: of one connection
 	All           int // 2048: subscriptions of all
 	Follows       int // 4: chainHead_v1_follow of one connection
-	Queue         int // 4 MiB: bytes that wait to be read by a client that has subscriptions
+	Queue         int // 4 MiB: bytes that wait to be read by one client
+	Out           int // 32 MiB: bytes that wait to be read by all
 	Rate          int // requests a second of one address; 0: as many as there are
 }
 
@@ -87,6 +88,8 @@ type Server struct {
 	slots   chan struct{} // one token for each request that is worked on
 	calls   chan struct{}
 	large   chan struct{} // one for each frame of more than smallFrame
+	encode  chan struct{} // one for each answer that is being written down
+	out     atomic.Int64  // bytes that wait to be read
 	answers answers
 	rates   rates
 
@@ -113,7 +116,7 @@ func New(cfg Config) (*Server, error) {
 		v    *int
 		zero int
 	}{{&l.Conns, 128}, {&l.Request, 1 << 20}, {&l.Batch, 1024}, {&l.InFlight, 64}, {&l.Calls, 2}, {&l.Subscriptions, 256},
-		{&l.All, 2048}, {&l.Follows, 4}, {&l.Queue, 4 << 20}} {
+		{&l.All, 2048}, {&l.Follows, 4}, {&l.Queue, 4 << 20}, {&l.Out, 32 << 20}} {
 		if *d.v <= 0 {
 			*d.v = d.zero
 		}
@@ -125,7 +128,7 @@ func New(cfg Config) (*Server, error) {
 		cfg.Properties = json.RawMessage("{}")
 	}
 	s := &Server{cfg: cfg, methods: make(map[string]*method), slots: make(chan struct{}, l.InFlight), calls: make(chan struct{}, l.Calls),
-		large: make(chan struct{}, largeFrames)}
+		large: make(chan struct{}, largeFrames), encode: make(chan struct{}, 2)}
 	s.up = websocket.Upgrader{ReadBufferSize: 1024, WriteBufferSize: 1024, WriteBufferPool: new(sync.Pool), CheckOrigin: func(*http.Request) bool { return true }}
 	s.ctx, s.cancel = context.WithCancel(context.Background())
 	s.register()
@@ -234,14 +237,38 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	rc.SetReadDeadline(time.Time{})
-	answer, _ := s.answer(r.Context(), nil, addressOf(r.RemoteAddr), parseFrame(body, s.cfg.Limits.Batch))
+	parsed := parseFrame(body, s.cfg.Limits.Batch)
+	answer, _ := s.answer(r.Context(), nil, addressOf(r.RemoteAddr), parsed)
 	if answer == nil {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
+	if !s.reserve(len(answer)) {
+		answer = busy(parsed)
+		s.out.Add(int64(len(answer)))
+	}
+	defer s.out.Add(-int64(len(answer)))
 	w.Header().Set("Content-Type", "application/json")
 	rc.SetWriteDeadline(time.Now().Add(writeTime(len(answer))))
 	w.Write(answer)
+}
+
+// reserve makes room for an answer among all that wait to be read. A small one always has it.
+func (s *Server) reserve(n int) bool {
+	if s.out.Add(int64(n)) > int64(s.cfg.Limits.Out) && n > smallFrame {
+		s.out.Add(-int64(n))
+		return false
+	}
+	return true
+}
+
+// busy is the answer in place of one for which there is no room.
+func busy(f frame) []byte {
+	id := null
+	if !f.batch && f.list[0].ID != nil {
+		id = f.list[0].ID
+	}
+	return response(id, nil, &Error{Code: codeServer, Message: "Server is busy: others have much that they do not read, try again"})
 }
 
 // writeTime is how long a client may take to read so much: 30 s and as long as a line of 64 kB/s takes.
@@ -369,6 +396,8 @@ func (s *Server) one(ctx context.Context, c *conn, q *request, e *Error, after *
 	if q.ID == nil {
 		return nil
 	}
+	s.encode <- struct{}{}
+	defer func() { <-s.encode }()
 	return response(q.ID, result, e)
 }
 

@@ -66,6 +66,7 @@ func (s *Server) serveSocket(ws *websocket.Conn, from string) {
 	c.subs = nil
 	c.mu.Unlock()
 	s.subs.Add(-int64(left))
+	s.out.Add(-int64(c.queued))
 }
 
 // read takes frames until there are no more. What is answered at once is answered in order; what has to ask peers
@@ -76,7 +77,9 @@ func (c *conn) read() {
 		if err != nil {
 			return
 		}
+		c.ws.SetReadDeadline(time.Now().Add(30 * time.Second)) // of the frame that has begun
 		b, err := c.s.readFrame(c.ctx, r)
+		c.ws.SetReadDeadline(time.Time{})
 		if err != nil {
 			if c.ctx.Err() == nil {
 				text := websocket.FormatCloseMessage(websocket.CloseMessageTooBig, err.Error())
@@ -115,7 +118,7 @@ func (s *Server) asks(f frame) bool {
 
 func (c *conn) answer(f frame) {
 	b, after := c.s.answer(c.ctx, c, c.from, f)
-	if b != nil && !c.send(b) {
+	if b != nil && !c.send(b, f) {
 		return
 	}
 	for _, f := range after {
@@ -124,20 +127,24 @@ func (c *conn) answer(f frame) {
 }
 
 // send queues an answer, and waits for room: a client gets no more answers than it reads.
-func (c *conn) send(b []byte) bool {
+func (c *conn) send(b []byte, f frame) bool {
 	for {
 		c.mu.Lock()
-		if c.enqueue(b) {
+		if c.full(len(b)) {
+			room := c.room
 			c.mu.Unlock()
-			return true
+			select {
+			case <-room:
+				continue
+			case <-c.ctx.Done():
+				return false
+			}
 		}
-		room := c.room
+		if !c.enqueue(b) {
+			c.enqueue(busy(f))
+		}
 		c.mu.Unlock()
-		select {
-		case <-room:
-		case <-c.ctx.Done():
-			return false
-		}
+		return c.ctx.Err() == nil
 	}
 }
 
@@ -145,7 +152,7 @@ func (c *conn) send(b []byte) bool {
 // happen, and nobody waits for it.
 func (c *conn) tell(b []byte) bool {
 	c.mu.Lock()
-	ok := c.enqueue(b)
+	ok := !c.full(len(b)) && c.enqueue(b)
 	c.mu.Unlock()
 	if !ok {
 		c.cancel()
@@ -153,9 +160,13 @@ func (c *conn) tell(b []byte) bool {
 	return ok
 }
 
-// enqueue needs c.mu. What is larger than the queue goes in when it is empty.
+// full reports whether there is no room for so much. What is larger than the queue goes in when it is empty. It needs
+// c.mu, as enqueue does.
+func (c *conn) full(n int) bool { return c.queued > 0 && c.queued+n > c.s.cfg.Limits.Queue }
+
+// enqueue is false if there is no room among all that wait to be read.
 func (c *conn) enqueue(b []byte) bool {
-	if c.ctx.Err() != nil || c.queued > 0 && c.queued+len(b) > c.s.cfg.Limits.Queue {
+	if c.ctx.Err() != nil || !c.s.reserve(len(b)) {
 		return false
 	}
 	c.queue = append(c.queue, b)
@@ -191,6 +202,7 @@ func (c *conn) write() {
 				c.cancel()
 				return
 			}
+			c.s.out.Add(-int64(len(b)))
 			c.mu.Lock()
 			c.queued -= len(b)
 			close(c.room)
