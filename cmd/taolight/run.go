@@ -25,7 +25,8 @@ func (a *app) runCommand() *cobra.Command {
 		Short:   "join a network, verify it, answer questions about it",
 		Long: `Joins a network as a light client, catches up with its finalized head and follows
 it, until it is stopped (Ctrl-C; a second one leaves at once). One line for each
-change of state. Other commands with the same --network and --data-dir ask it.
+change of state. Other commands with the same --network and --data-dir ask it,
+and tools made for a full node by JSON-RPC (btcli --network local, polkadot.js).
 
 The network is finney, test, demo, or a file: a raw chain spec, or a checkpoint.
 demo is a small chain in this process, with real sockets, seals and votes; with

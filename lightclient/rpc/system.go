@@ -1,8 +1,6 @@
 package rpc
 
-import (
-	"github.com/taolight/taolight/verify"
-)
+import "strings"
 
 // health is what clients ask every few seconds. A node that has peers and a fresh finalized head is not syncing.
 func (c *call) health() (any, error) {
@@ -13,6 +11,8 @@ func (c *call) health() (any, error) {
 	return map[string]any{"peers": s.Peers.Open, "isSyncing": s.State != "following", "shouldHavePeers": true}, nil
 }
 
+// peers lists who is connected. The number is what the peer says of itself; which block that is it proves only when
+// it is asked, so there is no hash.
 func (c *call) peers() (any, error) {
 	open, _, err := c.s.cfg.Chain.Peers(c.ctx)
 	if err != nil {
@@ -20,7 +20,7 @@ func (c *call) peers() (any, error) {
 	}
 	list := make([]any, len(open))
 	for i, p := range open {
-		list[i] = map[string]any{"peerId": p.ID, "roles": p.Role, "bestHash": verify.Hash{}, "bestNumber": p.Best}
+		list[i] = map[string]any{"peerId": p.ID, "roles": strings.ToUpper(p.Role), "bestNumber": p.Best}
 	}
 	return list, nil
 }
