@@ -62,6 +62,16 @@ var rules = []rule{
 		reason:  "the light client writes no file: every byte that wears an SD card is counted in storage",
 	},
 	{
+		from:    []string{"./lightclient/rpc/..."},
+		forbids: []string{"./lightclient/p2p/...", "./lightclient/wire/...", libp2p, bbolt, "os/..."},
+		reason:  "what tools are told is what the node has proven: who answers them knows no peer, no wire and no file",
+	},
+	{
+		from:    []string{"./lightclient/...", "-./lightclient/rpc/..."},
+		forbids: []string{"net/http/...", "github.com/gorilla/..."},
+		reason:  "tools come in at one door",
+	},
+	{
 		from:    []string{"./lightclient/runtime/..."},
 		forbids: []string{"./...", "-./verify/...", libp2p, "net/..."},
 		reason: "what executes a runtime knows its code and a state; it opens files for one folder only, that of compiled code, " +

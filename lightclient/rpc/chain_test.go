@@ -2,6 +2,7 @@ package rpc
 
 import (
 	"bytes"
+	"context"
 	"encoding/binary"
 	"encoding/hex"
 	"encoding/json"
@@ -14,6 +15,7 @@ import (
 	"github.com/taolight/taolight/internal/demonet"
 	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/lightclient/runtime/metadata"
+	"github.com/taolight/taolight/lightclient/tx"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
 	"github.com/taolight/taolight/verify/fact"
@@ -314,6 +316,93 @@ func TestStorageSubscription(t *testing.T) {
 	}
 	if m := k.ask("state_subscribeStorage", []string{}); m.Error == nil {
 		t.Error("a subscription to nothing, or to all")
+	}
+}
+
+// TestTooOld: what lies further back than states lead is not said to be nothing.
+func TestTooOld(t *testing.T) {
+	net, _, addr := following(t, demonet.Config{Peers: 2, History: 2700, Quiet: true, SetChangeEvery: -1}, false)
+	head := net.Finalized().Header.Number
+	edge := net.Header(head - 2400).Hash().String()
+	want(t, addr, `"`+edge+`"`, "chain_getBlockHash", head-2400)
+	fails(t, addr, 4003, "Client error: Api called for an unknown Block: State already discarded for "+edge, "chain_getBlockHash", 5)
+	old := net.Header(5).Hash().String()
+	for _, method := range []string{"chain_getHeader", "chain_getBlock", "state_getRuntimeVersion"} {
+		fails(t, addr, 4003, "Client error: Api called for an unknown Block: State already discarded for "+old, method, old)
+	}
+}
+
+// TestTransactions sends what is signed elsewhere, is told what becomes of it in the words of three generations of
+// clients, and has refused what a full node refuses.
+func TestTransactions(t *testing.T) {
+	net, node := joined(t, demonet.Config{ChainSpec: realSpec(t), Peers: 2, History: 30, SetChangeEvery: -1})
+	pool, err := tx.New(tx.Config{Node: node})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	done := make(chan struct{})
+	go func() { defer close(done); pool.Run(ctx) }()
+	t.Cleanup(func() { cancel(); <-done })
+	_, addr := serve(t, Config{Chain: node, Genesis: net.Genesis(), Pool: pool})
+	sign := func(nonce uint32) string {
+		t.Helper()
+		x, err := net.Sign("Alice", nonce, []byte{0, 0, 0}) // System.remark of nothing
+		if err != nil {
+			t.Fatal(err)
+		}
+		return hexed(x)
+	}
+	k := dial(t, addr)
+	first, second, third, fourth := sign(0), sign(1), sign(2), sign(3)
+	x, err := net.Sign("Alice", 0, []byte{0, 0, 4, 1}) // another, whose nonce will have been used
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch := k.text("author_submitAndWatchExtrinsic", first)
+	newer := k.text("transactionWatch_v1_submitAndWatch", second)
+	operation := k.text("transaction_v1_broadcast", third)
+	raw, _ := verify.ParseHex(fourth)
+	want(t, addr, fmt.Sprintf(`"%s"`, verify.Blake2b256(raw)), "author_submitExtrinsic", fourth)
+	want(t, addr, `4`, "account_nextIndex", alice)
+	pending := decoded[[]string](t, ask(t, addr, "author_pendingExtrinsics"))
+	if len(pending) != 4 || !slices.Contains(pending, third) {
+		t.Errorf("%d are pending", len(pending))
+	}
+	run(t, net)
+	for _, w := range []string{`"ready"`, `{"broadcast":[]}`, `{"inBlock":"`, `{"finalized":"`} {
+		if method, r := k.tell(watch); method != "author_extrinsicUpdate" || !strings.HasPrefix(string(r), w) {
+			t.Fatalf("%s %s, not %s", method, r, w)
+		} else if w == `{"finalized":"` {
+			var f struct{ Finalized verify.Hash }
+			if err := json.Unmarshal(r, &f); err != nil || !slices.ContainsFunc(net.Body(f.Finalized), func(x []byte) bool { return hexed(x) == first }) {
+				t.Errorf("it is not in %s, %v", f.Finalized, err)
+			}
+		}
+	}
+	for _, w := range []string{`{"event":"validated"}`, `{"block":{"hash":"0x`, `{"block":{"hash":"0x`} {
+		if method, r := k.tell(newer); method != "transactionWatch_v1_watchEvent" || !strings.HasPrefix(string(r), w) {
+			t.Fatalf("%s %s, not %s", method, r, w)
+		}
+	}
+	if m := k.ask("transaction_v1_stop", operation); m.Error != nil || string(m.Result) != "null" {
+		t.Errorf("stop: %s, %v", m.Result, m.Error)
+	}
+	if m := k.ask("transaction_v1_stop", operation); m.Error == nil || m.Error.Code != codeParams {
+		t.Errorf("stop again: %s", m.Result)
+	}
+
+	// Refused, each as a full node does.
+	spoilt := []byte(sign(9))
+	spoilt[100] ^= 1 // a digit of the signature
+	fails(t, addr, 1010, "Transaction has a bad signature", "author_submitExtrinsic", string(spoilt))
+	fails(t, addr, 1010, "Transaction will be valid in the future", "author_submitExtrinsic", sign(50))
+	fails(t, addr, 1001, "invalid format", "author_submitExtrinsic", "0x")
+	fails(t, addr, -32602, "extrinsic", "author_submitExtrinsic", "0xzz")
+	fails(t, addr, 1010, "Transaction is outdated", "author_submitExtrinsic", hexed(x))
+	fails(t, addr, codeServer, "not available over HTTP", "author_submitAndWatchExtrinsic", first)
+	if m := k.ask("author_submitAndWatchExtrinsic", hexed(x)); m.Error == nil || m.Error.Code != 1010 || m.Error.Message != "Invalid Transaction" || m.Error.Data != "Transaction is outdated" {
+		t.Errorf("%s, %+v", m.Result, m.Error)
 	}
 }
 

@@ -40,18 +40,14 @@ func (c *call) followCall() (any, error) {
 	if f == nil {
 		return limitReached, nil
 	}
-	if c.method, err = c.text(2, "function"); err != nil {
+	method, input, err := c.runtimeCall(2)
+	if err != nil {
 		return nil, err
 	}
-	input := []byte{}
-	if c.raw(3) != nil {
-		if input, err = c.bytes(3, "callParameters"); err != nil {
-			return nil, err
-		}
-	}
+	c.method = method
 	return c.begin(f, func(ctx context.Context, _ *operation, tell func(event) bool) error {
 		k := call{ctx: ctx, s: c.s}
-		out, err := k.execute(at, c.method, input)
+		out, err := k.execute(at, method, input)
 		if err == nil {
 			tell(event{"event": "operationCallDone", "output": data(out)})
 		}

@@ -77,15 +77,9 @@ func (c *call) proveStorage() (any, error) {
 
 // proveCall is state_call with its proof, which has the code by its hash.
 func (c *call) proveCall() (any, error) {
-	name, err := c.text(0, "name of a runtime method")
+	name, input, err := c.runtimeCall(0)
 	if err != nil {
 		return nil, err
-	}
-	input := []byte{}
-	if c.raw(1) != nil {
-		if input, err = c.bytes(1, "arguments"); err != nil {
-			return nil, err
-		}
 	}
 	at, err := c.finalAt(2)
 	if err != nil {

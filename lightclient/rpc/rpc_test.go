@@ -268,6 +268,11 @@ func (k *wsock) text(method string, params ...any) (s string) {
 	if m.Error != nil || json.Unmarshal(m.Result, &s) != nil {
 		k.t.Fatalf("%s: %s, %v", method, m.Result, m.Error)
 	}
+	for _, m := range k.told {
+		if m.Params.Subscription == s {
+			k.t.Errorf("%s: told of %s before its name", method, s)
+		}
+	}
 	return s
 }
 

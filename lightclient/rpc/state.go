@@ -96,12 +96,16 @@ func changesOf(at verify.Hash, values []lightclient.Value) *changeSet {
 	return s
 }
 
-func (c *call) queryStorageAt() (any, error) {
-	keys, err := c.keyList(0)
-	if err != nil {
-		return nil, err
+// keysAt reads a list of keys and a block.
+func (c *call) keysAt() (keys [][]byte, at lightclient.Located, err error) {
+	if keys, err = c.keyList(0); err == nil {
+		at, err = c.at(1)
 	}
-	at, err := c.at(1)
+	return keys, at, err
+}
+
+func (c *call) queryStorageAt() (any, error) {
+	keys, at, err := c.keysAt()
 	if err != nil {
 		return nil, err
 	}
@@ -179,11 +183,7 @@ func (c *call) keys() (any, error) {
 }
 
 func (c *call) readProof() (any, error) {
-	keys, err := c.keyList(0)
-	if err != nil {
-		return nil, err
-	}
-	at, err := c.at(1)
+	keys, at, err := c.keysAt()
 	if err != nil {
 		return nil, err
 	}
@@ -199,16 +199,21 @@ func (c *call) readProof() (any, error) {
 // maxMethod bounds the name of a runtime's method.
 const maxMethod = 128
 
+// runtimeCall reads a method and its arguments: the parameters from i on; no arguments are none.
+func (c *call) runtimeCall(i int) (method string, input []byte, err error) {
+	if method, err = c.text(i, "name of a runtime method"); err == nil && c.raw(i+1) != nil {
+		input, err = c.bytes(i+1, "arguments")
+	}
+	if err == nil && (method == "" || len(method) > maxMethod) {
+		err = invalid("name of a runtime method: want 1 to %d bytes", maxMethod)
+	}
+	return method, input, err
+}
+
 func (c *call) stateCall() (any, error) {
-	method, err := c.text(0, "name of a runtime method")
+	method, input, err := c.runtimeCall(0)
 	if err != nil {
 		return nil, err
-	}
-	input := []byte{}
-	if c.raw(1) != nil {
-		if input, err = c.bytes(1, "arguments"); err != nil {
-			return nil, err
-		}
 	}
 	at, err := c.at(2)
 	if err != nil {
@@ -220,9 +225,6 @@ func (c *call) stateCall() (any, error) {
 
 // execute calls the runtime after a block, or remembers what it answered there.
 func (c *call) execute(at lightclient.Located, method string, input []byte) ([]byte, error) {
-	if method == "" || len(method) > maxMethod {
-		return nil, invalid("name of a runtime method: want 1 to %d bytes", maxMethod)
-	}
 	c.method = method
 	where := at.Hash
 	if strings.HasPrefix(method, "Metadata_") { // it is the same as long as the code is
