@@ -64,7 +64,7 @@ func TestState(t *testing.T) {
 	want(t, addr, fmt.Sprintf(`"%s"`, head), "chain_getHead")
 	want(t, addr, fmt.Sprintf(`"%s"`, head), "chain_getFinalisedHead")
 	want(t, addr, fmt.Sprintf(`"%s"`, net.Genesis()), "chain_getBlockHash", 0)
-	want(t, addr, fmt.Sprintf(`["%s","%s",null]`, net.Header(3).Hash(), net.Header(255).Hash()), "chain_getBlockHash", []any{3, "0xff", 1 << 40})
+	want(t, addr, fmt.Sprintf(`["%s","%s",null]`, net.Header(3).Hash(), net.Header(255).Hash()), "chain_getBlockHash", []any{3, "0xff", uint64(1 << 40)})
 	want(t, addr, `"taolight demo"`, "system_chain")
 	want(t, addr, fmt.Sprintf(`"%s"`, net.Genesis()), "chainSpec_v1_genesisHash")
 

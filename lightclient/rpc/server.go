@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -249,8 +250,11 @@ func (s *Server) servePost(w http.ResponseWriter, r *http.Request) {
 	}
 	defer s.out.Add(-int64(len(answer)))
 	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Content-Length", strconv.Itoa(len(answer)))
 	rc.SetWriteDeadline(time.Now().Add(writeTime(len(answer))))
 	w.Write(answer)
+	rc.Flush()
+	rc.SetWriteDeadline(time.Time{}) // the connection goes on
 }
 
 // reserve makes room for an answer among all that wait to be read. A small one always has it.
