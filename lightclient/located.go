@@ -317,6 +317,20 @@ func (n *Node) ProofIn(ctx context.Context, at Located, keys ...[]byte) ([][]byt
 	return nodes, err
 }
 
+// ClosestIn returns the Merkle value of the highest node at or below key in the trie of the state after a block
+// (trie.Proof.ClosestMerkleValue); nil if no key begins with it.
+func (n *Node) ClosestIn(ctx context.Context, at Located, key []byte) ([]byte, error) {
+	if _, err := n.ReadIn(ctx, at, key); err != nil {
+		return nil, err
+	}
+	_, p := n.proofs.of(at.Header.StateRoot)
+	merkle, outcome, err := p.ClosestMerkleValue(key)
+	if err == nil && outcome == trie.Incomplete {
+		err = ErrIncomplete
+	}
+	return merkle, err
+}
+
 // CallIn is Call in the state after a block, without the proof of it.
 func (n *Node) CallIn(ctx context.Context, at Located, method string, input []byte) (*Call, error) {
 	l, k, err := n.in(ctx, at)

@@ -733,7 +733,13 @@ func TestChainHead(t *testing.T) {
 			if n != len(keys) || waits != (n-1)/pageItems {
 				t.Errorf("%d items with %d pauses, the chain has %d", n, waits, len(keys))
 			}
-			if m := k.ask("chainHead_v1_storage", id, final, []any{map[string]any{"key": "0x00", "type": "closestDescendantMerkleValue"}}, nil); m.Error == nil || m.Error.Code != codeParams {
+			merkle := k.operation(id, "chainHead_v1_storage", final, []any{
+				map[string]any{"key": hexed(prefix), "type": "closestDescendantMerkleValue"}, map[string]any{"key": hexed(none), "type": "closestDescendantMerkleValue"},
+			}, nil)
+			if got := merkle[0]["items"].([]any); len(got) != 1 || len(got[0].(map[string]any)["closestDescendantMerkleValue"].(string)) != 66 {
+				t.Errorf("%v", merkle)
+			}
+			if m := k.ask("chainHead_v1_storage", id, final, []any{map[string]any{"key": "0x00", "type": "nearest"}}, nil); m.Error == nil || m.Error.Code != codeParams {
 				t.Errorf("%s", m.Result)
 			}
 

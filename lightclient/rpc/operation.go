@@ -89,9 +89,7 @@ func (c *call) followStorage() (any, error) {
 			return nil, invalid("item %d: want keys of 1 to %d bytes in hex", i+1, maxKeySize)
 		}
 		switch it.Type {
-		case "value", "hash", "descendantsValues", "descendantsHashes":
-		case "closestDescendantMerkleValue":
-			return nil, invalid("item %d: closestDescendantMerkleValue is not answered here", i+1)
+		case "value", "hash", "closestDescendantMerkleValue", "descendantsValues", "descendantsHashes":
 		default:
 			return nil, invalid("item %d: no type %q", i+1, it.Type)
 		}
@@ -103,6 +101,9 @@ func (c *call) followStorage() (any, error) {
 	answer, err := c.begin(f, func(ctx context.Context, o *operation, tell func(event) bool) error {
 		r := reading{c.s.cfg.Chain, ctx, at, o, tell}
 		if err := r.single(items); err != nil {
+			return err
+		}
+		if err := r.closest(items); err != nil {
 			return err
 		}
 		first := true
@@ -148,6 +149,27 @@ func (r *reading) single(items []item) error {
 		r.tell(event{"event": "operationStorageItems", "items": list})
 	}
 	return err
+}
+
+// closest answers the items that ask how the trie commits to all that begins with a key.
+func (r *reading) closest(items []item) error {
+	var list []any
+	for _, it := range items {
+		if it.Type != "closestDescendantMerkleValue" {
+			continue
+		}
+		merkle, err := r.chain.ClosestIn(r.ctx, r.at, it.key)
+		if err != nil {
+			return err
+		}
+		if merkle != nil {
+			list = append(list, map[string]any{"key": data(it.key), "closestDescendantMerkleValue": data(merkle)})
+		}
+	}
+	if len(list) > 0 {
+		r.tell(event{"event": "operationStorageItems", "items": list})
+	}
+	return nil
 }
 
 func (r *reading) read(keys [][]byte, hashed func(i int) bool) (list []any, err error) {

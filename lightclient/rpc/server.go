@@ -36,6 +36,7 @@ type Chain interface {
 	ReadIn(ctx context.Context, at lightclient.Located, keys ...[]byte) ([]lightclient.Value, error)
 	KeysIn(ctx context.Context, at lightclient.Located, prefix, from []byte, limit int) ([][]byte, error)
 	ProofIn(ctx context.Context, at lightclient.Located, keys ...[]byte) ([][]byte, error)
+	ClosestIn(ctx context.Context, at lightclient.Located, key []byte) ([]byte, error)
 	CallIn(ctx context.Context, at lightclient.Located, method string, input []byte) (*lightclient.Call, error)
 	VersionIn(ctx context.Context, at lightclient.Located) (runtime.Version, verify.Hash, error)
 	BodyIn(ctx context.Context, at lightclient.Located) ([][]byte, error)
