@@ -74,7 +74,7 @@ func judgeTools(ctx context.Context, n *demonet.Network, dir, file string) error
 			}
 		}
 	}
-	if !did["done"] || !did["@polkadot/api refused"] {
+	if !did["done"] || !did["@polkadot/api refused"] || !did["polkadot-api watched"] {
 		return errors.New("tools.mjs did not finish")
 	}
 	fmt.Println("ok    tools")
@@ -211,6 +211,11 @@ func (s *said) judge(n *demonet.Network) (deed, text string, err error) {
 			return "call", "", fmt.Errorf("%s, the chain says %x, %v", s.Value, want, err)
 		}
 		return "call", fmt.Sprintf("%s = %s", s.Call, s.Value), nil
+	case s.Watched != 0:
+		if !s.OK {
+			return "watched", "", errors.New("what a transfer changed was not told")
+		}
+		return "watched", fmt.Sprintf("a map of %d entries, and saw it change", s.Watched), nil
 	case s.Refused != "":
 		if !strings.Contains(s.Refused, "1010: Invalid Transaction: Transaction is outdated") {
 			return "refused", "", errors.New(s.Refused)

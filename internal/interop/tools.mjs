@@ -102,6 +102,13 @@ async function papi() {
   const nonce = await client._request('state_call', ['AccountNonceApi_account_nonce', account, block.hash]);
   out({ tool, call: 'AccountNonceApi_account_nonce', value: Buffer.from(nonce.slice(2), 'hex').readUInt32LE(), hash: block.hash });
 
+  // Watching a map asks of each block how its state commits to all below the map's prefix.
+  let entriesSeen = 0;
+  const changed = new Set();
+  const watching = api.query.System.Account.watchEntries().subscribe((e) => {
+    entriesSeen = Math.max(entriesSeen, e.entries.length);
+    for (const u of e.deltas?.upserted ?? []) changed.add(u.args[0]);
+  });
   const signer = getPolkadotSigner(bob.publicKey, 'Sr25519', (m) => bob.sign(m));
   const call = api.tx.Balances.transfer_keep_alive ?? api.tx.Balances.transfer;
   const seen = [];
@@ -116,6 +123,11 @@ async function papi() {
     });
   });
   out({ tool, sent: final.block.hash, statuses: seen, ok: final.ok });
+  for (let i = 0; i < 100 && !(changed.has(alice.address) && changed.has(bob.address)); i++) {
+    await new Promise((r) => setTimeout(r, 100)); // it is told a block or so later
+  }
+  watching.unsubscribe();
+  out({ tool, watched: entriesSeen, ok: changed.has(alice.address) && changed.has(bob.address) });
   client.destroy();
 }
 
