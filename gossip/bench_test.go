@@ -8,8 +8,8 @@ import (
 	"github.com/taolight/taolight/verify/bundle"
 )
 
-// BenchmarkForged is what an invalid message costs, with the votes of a set of twenty: at 200 a second, a
-// fifth of a millisecond each would be 4 % of a core.
+// BenchmarkForged is what an invalid message costs, with the votes of a set of twenty, and what 200 of them
+// a second would take of a core if no budget held them back.
 func BenchmarkForged(b *testing.B) {
 	c := newChain(b, demonet.Config{History: 40, SetChangeEvery: -1, Authorities: 20})
 	x, err := bundle.Decode(c.message(38))

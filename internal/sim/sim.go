@@ -50,6 +50,8 @@ type Config struct {
 	Hostile    float64     // part of the nodes
 	Behaviours []Behaviour // of these in turn; empty: all
 	FloodEvery time.Duration
+	// OneAddress: the hostile nodes are in one /16, of which a node has three neighbours at most.
+	OneAddress bool
 
 	// Victim is connected to so many hostile nodes and to one honest one. 0: there is none.
 	Victim int
@@ -228,16 +230,34 @@ func (w *world) dial(n *node, count int) {
 	for tries := 0; count > 0 && tries < 20*w.cfg.Degree+20; tries++ {
 		o := w.nodes[w.rand.IntN(len(w.nodes))]
 		if o != n && !o.victim && n.peers[o.id] == nil && len(o.peers) < w.p.In+w.p.Out {
-			w.connect(n, o)
-			count--
+			if w.connect(n, o); n.peers[o.id] != nil {
+				count--
+			}
 		}
 	}
 }
 
 func (w *world) connect(a, b *node) {
-	if a.peers[b.id] == nil {
+	if a.peers[b.id] == nil && !w.crowded(a, b) && !w.crowded(b, a) {
 		a.peers[b.id], b.peers[a.id] = &peer{dont: make(map[verify.Hash]bool)}, &peer{dont: make(map[verify.Hash]bool)}
 	}
+}
+
+// maxNear is package gossip's: neighbours from one /16.
+const maxNear = 3
+
+// crowded reports whether a has as many neighbours from b's /16 as it may.
+func (w *world) crowded(a, b *node) bool {
+	if !w.cfg.OneAddress || b.does == Honest || a.does != Honest {
+		return false
+	}
+	near := 0
+	for id := range a.peers {
+		if w.nodes[id].does != Honest {
+			near++
+		}
+	}
+	return near >= maxNear
 }
 
 // set makes a block the node's head.

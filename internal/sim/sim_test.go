@@ -124,6 +124,14 @@ func TestEclipse(t *testing.T) {
 	}
 }
 
+// TestSybils: three of four nodes are one attacker's, in one /16, and pass nothing on.
+func TestSybils(t *testing.T) {
+	r := run(t, Config{Nodes: 200, Degree: 6, Uplinks: 3, Blocks: 10, Seed: 8, Hostile: 0.75, Loss: 0.05, OneAddress: true, Behaviours: []Behaviour{Withhold}})
+	if r.P99 > 10*time.Second || r.Behind > 0 {
+		t.Errorf("%+v", r)
+	}
+}
+
 // TestVillage: fifty nodes without an internet, of which one is fed.
 func TestVillage(t *testing.T) {
 	r := run(t, Config{Nodes: 50, Degree: 4, Uplinks: 1, Blocks: 3, Seed: 2, Loss: 0.05, Latency: 20 * time.Millisecond})
