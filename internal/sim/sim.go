@@ -86,21 +86,22 @@ const (
 )
 
 type world struct {
-	cfg    Config
-	p      gossip.Params
-	rand   *rand.Rand
-	now    time.Time
-	queue  events
-	serial int
-	nodes  []*node
-	began  time.Time
-	first  map[uint32]time.Time
-	delays []time.Duration
-	r      Result
-	copies int
-	news   int
-	bytes  int
-	block  int
+	cfg     Config
+	p       gossip.Params
+	rand    *rand.Rand
+	now     time.Time
+	queue   events
+	serial  int
+	nodes   []*node
+	began   time.Time
+	attacks time.Time // when they end
+	first   map[uint32]time.Time
+	delays  []time.Duration
+	r       Result
+	copies  int
+	news    int
+	bytes   int
+	block   int
 }
 
 type node struct {
@@ -173,7 +174,8 @@ func Run(cfg Config) Result {
 	for i := range cfg.Blocks {
 		w.after(time.Duration(i+1)*cfg.BlockTime, func() { w.blockMade(uint32(i + 2)) })
 	}
-	end := began.Add(time.Duration(cfg.Blocks+2) * cfg.BlockTime).Add(30 * time.Second)
+	w.attacks = began.Add(time.Duration(cfg.Blocks+1) * cfg.BlockTime)
+	end := w.attacks.Add(2 * (idle + 1) * cfg.BlockTime) // so that who missed the last block can ask twice
 	for len(w.queue) > 0 {
 		e := heap.Pop(&w.queue).(event)
 		if e.at.After(end) {
@@ -588,6 +590,9 @@ func (n *node) answer(to int, from uint32) {
 // attack does what a hostile node does.
 func (n *node) attack() {
 	w := n.w
+	if w.now.After(w.attacks) {
+		return
+	}
 	w.after(w.cfg.FloodEvery, n.attack)
 	head := uint32(w.block + 2)
 	for _, o := range n.ids() {
@@ -615,6 +620,7 @@ func (n *node) attack() {
 func (w *world) result() Result {
 	r := &w.r
 	honest := 0
+	told := (time.Duration(w.cfg.Blocks) * w.cfg.BlockTime).Seconds() // what comes after is a trickle
 	last := uint32(w.cfg.Blocks + 1)
 	for _, n := range w.nodes {
 		if n.does != Honest {
@@ -624,7 +630,7 @@ func (w *world) result() Result {
 		if n.final < last && !n.asleep {
 			r.Behind++
 		}
-		r.BusyMost = max(r.BusyMost, n.worked.Seconds()/w.now.Sub(w.began).Seconds())
+		r.BusyMost = max(r.BusyMost, n.worked.Seconds()/told)
 	}
 	slices.Sort(w.delays)
 	if k := len(w.delays); k > 0 {
@@ -634,6 +640,6 @@ func (w *world) result() Result {
 	if w.news > 0 {
 		r.Duplicates = float64(w.copies) / float64(w.news)
 	}
-	r.BytesPerNode = float64(w.bytes) / float64(max(honest, 1)) / w.now.Sub(w.began).Seconds()
+	r.BytesPerNode = float64(w.bytes) / float64(max(honest, 1)) / told
 	return *r
 }

@@ -21,7 +21,7 @@ type source struct {
 
 func newSource(t testing.TB, blocks int) *source {
 	t.Helper()
-	net, err := demonet.New(demonet.Config{History: blocks + 4, SetChangeEvery: -1, Authorities: 20, BlockTime: 2 * time.Second, Slack: 4000, Quiet: true})
+	net, err := demonet.New(demonet.Config{History: blocks + 4, SetChangeEvery: -1, Authorities: 20, BlockTime: 2 * time.Second, Start: time.Unix(1_780_000_000, 0), Quiet: true})
 	if err != nil {
 		t.Fatal(err)
 	}
