@@ -111,7 +111,7 @@ type Node struct {
 	serving    int
 	neighbours map[peer.ID]*neighbour
 	contacts   *contacts
-	mesh       map[Kind]int
+	catchUps   uint64
 	router     *router
 
 	// Owned by the loop.
@@ -129,7 +129,6 @@ type Node struct {
 	nextAwake time.Time
 	keptAt    time.Time
 	lonely    bool
-	catchUps  uint64
 	links     []*carried
 	load      link.Load
 	loadOf    *Standing
@@ -197,7 +196,7 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, gate: NewGate(cfg.Genesis), events: make(chan any, 64), params: ParamsOf(cfg.Level), level: cfg.Level,
 		requests: make(map[peer.ID]*bucket), neighbours: make(map[peer.ID]*neighbour),
-		contacts: newContacts(cfg.Host.ID(), r, cfg.Private), accepted: make(map[uint32][]byte), rand: r, mesh: make(map[Kind]int),
+		contacts: newContacts(cfg.Host.ID(), r, cfg.Private), accepted: make(map[uint32][]byte), rand: r,
 	}
 	for _, a := range cfg.Given {
 		if err := n.contacts.addGiven(a); err != nil {
@@ -396,6 +395,14 @@ func (n *Node) Run(ctx context.Context) error {
 		now := n.cfg.Now()
 		n.step(ctx, now)
 		wait := n.cfg.tick - time.Duration(now.UnixNano())%n.cfg.tick // aligned with what else wakes the board
+		switch n.Level() {
+		case Park:
+			wait = windowEach
+		case Survive:
+			if !now.Before(n.awake) {
+				wait = max(n.nextAwake.Sub(now), n.cfg.tick)
+			}
+		}
 		for _, at := range []time.Time{n.publishAt, n.joinAt} {
 			if !at.IsZero() {
 				wait = min(wait, max(10*time.Millisecond, at.Sub(now)))
@@ -553,8 +560,13 @@ func (n *Node) event(ctx context.Context, e any) {
 		case e.proof != nil:
 			last := e.proof.Fragments[len(e.proof.Fragments)-1]
 			n.note("caught up to #%d from %s, %d set changes", last.Header.Number, shortID(e.id), len(e.proof.Fragments)-1)
+			n.mu.Lock()
 			n.catchUps++
+			n.mu.Unlock()
 			n.cfg.Light.Offer(ctx, e.proof)
+		}
+		if e.err == nil && n.Level() == Survive { // that is what the window was for
+			n.awake = now
 		}
 	case proven:
 		n.accepted[e.number] = e.message
@@ -920,7 +932,7 @@ type Stats struct {
 func (n *Node) Stats() Stats {
 	s := Stats{Addrs: n.addrs(), Topics: make(map[string]int), Messages: n.gate.Counts(), Traffic: n.meter.traffic(), Final: n.gate.Final(Finality)}
 	n.mu.Lock()
-	s.Level, s.Neighbours, s.Contacts = n.level.String(), len(n.neighbours), len(n.contacts.list)
+	s.Level, s.Neighbours, s.Contacts, s.CatchUps = n.level.String(), len(n.neighbours), len(n.contacts.list), n.catchUps
 	r := n.router
 	n.mu.Unlock()
 	if r != nil {

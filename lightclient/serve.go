@@ -29,8 +29,8 @@ const (
 	maxProofKept  = 64 << 10
 
 	// Requests of one peer, on all protocols: at once, and then one in so long.
-	serveBurst = 24
-	serveEvery = 2 * time.Second
+	serveBurst = 100
+	serveEvery = 500 * time.Millisecond
 	maxServed  = 256 // peers remembered
 )
 
