@@ -94,6 +94,7 @@ bench:
 # reader reads the codes that bundles are put on.
 interop:
 	@$(GO) run ./internal/interop
+	@$(GO) run ./internal/interop -through
 	@$(STAGE) -t "interop qr" sh -c 'cd internal/interop/qr && $(GO) test -v .'
 
 # Every fuzz target there is, found by asking each package; $(FUZZTIME) each.

@@ -85,16 +85,6 @@ type Config struct {
 	tick time.Duration // of tests; 0: ten seconds
 }
 
-// A neighbour is a connected light node of our chain.
-type neighbour struct {
-	id      peer.ID
-	addr    ma.Multiaddr
-	inbound bool
-	since   time.Time
-	asked   time.Time // for a catch-up
-	told    bool      // asked for addresses
-}
-
 // Node is the gossip of one light node. Run owns its goroutines.
 type Node struct {
 	cfg   Config
@@ -111,7 +101,7 @@ type Node struct {
 	serving    int
 	neighbours map[peer.ID]*neighbour
 	contacts   *contacts
-	mesh       map[Kind]int
+	catchUps   uint64
 	router     *router
 
 	// Owned by the loop.
@@ -129,7 +119,6 @@ type Node struct {
 	nextAwake time.Time
 	keptAt    time.Time
 	lonely    bool
-	catchUps  uint64
 	links     []*carried
 	load      link.Load
 	loadOf    *Standing
@@ -197,7 +186,7 @@ func New(cfg Config) (*Node, error) {
 	n := &Node{
 		cfg: cfg, gate: NewGate(cfg.Genesis), events: make(chan any, 64), params: ParamsOf(cfg.Level), level: cfg.Level,
 		requests: make(map[peer.ID]*bucket), neighbours: make(map[peer.ID]*neighbour),
-		contacts: newContacts(cfg.Host.ID(), r, cfg.Private), accepted: make(map[uint32][]byte), rand: r, mesh: make(map[Kind]int),
+		contacts: newContacts(cfg.Host.ID(), r, cfg.Private), accepted: make(map[uint32][]byte), rand: r,
 	}
 	for _, a := range cfg.Given {
 		if err := n.contacts.addGiven(a); err != nil {
@@ -236,94 +225,10 @@ func (n *Node) SetLevel(ctx context.Context, l Level) error {
 	}
 }
 
-// Publish sends a message on the topic that it is for, after it has been judged like one from a peer.
-func (n *Node) Publish(ctx context.Context, message []byte) (Kind, error) {
-	k := Evidence
-	if x, err := bundle.Decode(message); err == nil {
-		if k, err = KindOf(x); err != nil {
-			return k, err
-		}
-	} else if bundle.CheckMagic(message) == nil || len(message) == 0 {
-		return k, err
-	}
-	return k, n.Take(ctx, k, message)
-}
-
-// Take judges a message that came by another way than GossipSub (a file, a carrier, the user), gives what
-// it proves to the light client and passes it on.
-func (n *Node) Take(ctx context.Context, k Kind, message []byte) error {
-	j := n.gate.Judge(n.cfg.Now(), "", k, message)
-	n.bring(ctx, k, message, j)
-	if j.Verdict != Accept {
-		return j.Err
-	}
-	done := make(chan error, 1)
-	n.emit(ctx, publish{k, message, j.Number, done})
-	select {
-	case err := <-done:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-}
-
-// TakeBundle does the same with a whole bundle, of any size: what it proves above the head goes to the
-// light client. stale is ErrStale.
-func (n *Node) TakeBundle(ctx context.Context, x *bundle.Bundle) error {
-	t := n.gate.Trust()
-	if t == nil || t.Head == nil {
-		return ErrNoTrust
-	}
-	if x.Genesis != n.cfg.Genesis {
-		return bundle.ErrNetwork
-	}
-	p, err := ProofOf(x, t)
-	if err != nil {
-		return err
-	}
-	n.cfg.Light.Offer(ctx, p)
-	return nil
-}
-
 func (n *Node) emit(ctx context.Context, e any) {
 	select {
 	case n.events <- e:
 	case <-ctx.Done():
-	}
-}
-
-// judge is called by the router's workers.
-func (n *Node) judge(ctx context.Context, from peer.ID, k Kind, message []byte) Verdict {
-	j := n.gate.Judge(n.cfg.Now(), string(from), k, message)
-	n.bring(ctx, k, message, j)
-	switch {
-	case j.Verdict == Reject:
-		n.note("%s sent a message that is not so, and is heard no more: %v", shortID(from), j.Err)
-	case errors.Is(j.Err, ErrAhead):
-		select {
-		case n.events <- ahead{from}:
-		default:
-		}
-	}
-	return j.Verdict
-}
-
-// bring hands on what a message has proven.
-func (n *Node) bring(ctx context.Context, k Kind, message []byte, j Judgement) {
-	if j.Verdict != Accept {
-		return
-	}
-	switch {
-	case j.Proof != nil:
-		n.cfg.Light.Offer(ctx, j.Proof)
-		select {
-		case n.events <- proven{j.Number, slices.Clone(message)}:
-		default:
-		}
-	case j.Evidence != nil:
-		n.cfg.Light.Accuse(ctx, j.Evidence)
-	case j.Bundle != nil:
-		n.cfg.Fact(k, j.Bundle)
 	}
 }
 
@@ -396,6 +301,14 @@ func (n *Node) Run(ctx context.Context) error {
 		now := n.cfg.Now()
 		n.step(ctx, now)
 		wait := n.cfg.tick - time.Duration(now.UnixNano())%n.cfg.tick // aligned with what else wakes the board
+		switch n.Level() {
+		case Park:
+			wait = windowEach
+		case Survive:
+			if !now.Before(n.awake) {
+				wait = max(n.nextAwake.Sub(now), n.cfg.tick)
+			}
+		}
 		for _, at := range []time.Time{n.publishAt, n.joinAt} {
 			if !at.IsZero() {
 				wait = min(wait, max(10*time.Millisecond, at.Sub(now)))
@@ -553,8 +466,13 @@ func (n *Node) event(ctx context.Context, e any) {
 		case e.proof != nil:
 			last := e.proof.Fragments[len(e.proof.Fragments)-1]
 			n.note("caught up to #%d from %s, %d set changes", last.Header.Number, shortID(e.id), len(e.proof.Fragments)-1)
+			n.mu.Lock()
 			n.catchUps++
+			n.mu.Unlock()
 			n.cfg.Light.Offer(ctx, e.proof)
+		}
+		if e.err == nil && n.Level() == Survive { // that is what the window was for
+			n.awake = now
 		}
 	case proven:
 		n.accepted[e.number] = e.message
@@ -569,67 +487,6 @@ func (n *Node) event(ctx context.Context, e any) {
 	case publish:
 		e.done <- n.send(ctx, e.kind, e.message)
 	}
-}
-
-// planPublish decides when the new head is told. A head that came by gossip is on its way already; one
-// from the chain's own network many nodes have at once: whoever draws the shortest time tells it.
-func (n *Node) planPublish(now time.Time) {
-	st, p := n.now(), n.Params()
-	if st == nil || st.Proof == nil && st.Evidence == nil {
-		return
-	}
-	wants := st.Evidence != nil && !n.accused
-	for _, k := range []Kind{Finality, FinalityRare} {
-		wants = wants || st.Proof != nil && slices.Contains(p.Topics, k) && n.gate.Final(k) < st.Head.Number
-	}
-	if wants && n.publishAt.IsZero() {
-		n.publishAt = now.Add(time.Duration(n.rand.Int64N(int64(publishSpread))))
-	}
-}
-
-// publishSpread is over how long nodes that have a head from the chain's own network spread their telling
-// of it.
-const publishSpread = 800 * time.Millisecond
-
-// publishHead tells of the newest head, unless others have in the meantime.
-func (n *Node) publishHead(ctx context.Context) {
-	st, p := n.now(), n.Params()
-	if st == nil || !p.meshes() {
-		return
-	}
-	if st.Evidence != nil && !n.accused {
-		n.accused = true
-		if m := st.Evidence.Append(nil); len(m) <= MaxMessage && n.gate.Own(Evidence, m, 0) {
-			n.send(ctx, Evidence, m)
-		}
-	}
-	if st.Proof == nil || len(st.Signer.Authorities) == 0 {
-		return
-	}
-	number := st.Head.Number
-	m := n.accepted[number] // the very bytes that others have, if it came by gossip
-	if m == nil {
-		var err error
-		if m, err = FinalityMessage(n.cfg.Genesis, st.From, &st.Signer, grandpa.Fragment{Header: st.Head.Header, Justification: st.Proof}); err != nil {
-			n.note("%v", err)
-			return
-		}
-	}
-	for _, k := range []Kind{Finality, FinalityRare} {
-		if slices.Contains(p.Topics, k) && n.gate.Own(k, m, number) {
-			n.send(ctx, k, m)
-		}
-	}
-}
-
-func (n *Node) send(ctx context.Context, k Kind, message []byte) error {
-	n.mu.Lock()
-	r := n.router
-	n.mu.Unlock()
-	if r == nil {
-		return fmt.Errorf("level %v has no topics", n.Level())
-	}
-	return r.publish(ctx, k, message)
 }
 
 func (n *Node) now() *Standing {
@@ -650,68 +507,6 @@ func (n *Node) Level() Level {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	return n.level
-}
-
-// identified looks at who has connected: a light node of our chain speaks our catch-up.
-func (n *Node) identified(ctx context.Context, id peer.ID) {
-	ours, err := n.cfg.Host.Peerstore().SupportsProtocols(id, catchUpProtocol(n.cfg.Genesis))
-	if err != nil || len(ours) == 0 {
-		return
-	}
-	conns := n.cfg.Host.Network().ConnsToPeer(id)
-	if len(conns) == 0 {
-		return
-	}
-	x := &neighbour{id: id, addr: conns[0].RemoteMultiaddr(), inbound: conns[0].Stat().Direction == network.DirInbound, since: n.cfg.Now()}
-	n.mu.Lock()
-	if n.neighbours[id] != nil {
-		n.mu.Unlock()
-		return
-	}
-	in, on := 0, make(map[peer.ID]ma.Multiaddr)
-	for _, o := range n.neighbours {
-		on[o.id] = o.addr
-		if o.inbound {
-			in++
-		}
-	}
-	pinned := n.contacts.pinned(id)
-	full := x.inbound && !pinned && (in >= n.params.In || n.contacts.crowded(x.addr, on))
-	if !full {
-		n.neighbours[id] = x
-		// What it says of itself is where it can be dialled again; the port it dialled from is not.
-		n.contacts.add(id, n.cfg.Host.Peerstore().Addrs(id), met)
-		n.contacts.worked(id, n.cfg.Now())
-	}
-	first := len(n.neighbours) == 1 && !full
-	n.mu.Unlock()
-	if full {
-		n.cfg.Host.Network().ClosePeer(id)
-		return
-	}
-	n.cfg.Hold(id, true)
-	n.note("neighbour %s at %s", shortID(id), x.addr)
-	if first {
-		n.lonely = false
-	}
-	n.catchUp(ctx, n.cfg.Now(), id, askAgain)
-}
-
-func (n *Node) gone(id peer.ID) {
-	n.mu.Lock()
-	x := n.neighbours[id]
-	delete(n.neighbours, id)
-	n.mu.Unlock()
-	if x != nil {
-		n.cfg.Hold(id, false)
-		n.note("neighbour %s left", shortID(id))
-	}
-}
-
-// drop ends a connection.
-func (n *Node) drop(id peer.ID) {
-	n.gone(id)
-	n.cfg.Host.Network().ClosePeer(id)
 }
 
 // step does what is due.
@@ -809,166 +604,4 @@ func (n *Node) quiet() {
 	for _, id := range all {
 		n.drop(id)
 	}
-}
-
-func (n *Node) dial(ctx context.Context, info peer.AddrInfo) {
-	n.dialling++
-	go func() {
-		dctx, cancel := context.WithTimeout(ctx, dialTime)
-		defer cancel()
-		// Addresses that the peer told of itself in earlier times are not for this.
-		n.cfg.Host.Peerstore().ClearAddrs(info.ID)
-		err := n.cfg.Host.Connect(dctx, info)
-		n.emit(ctx, dialled{info.ID, err})
-	}()
-}
-
-// catchUp asks one neighbour at a time, and the same not sooner than after a while.
-func (n *Node) catchUp(ctx context.Context, now time.Time, id peer.ID, again time.Duration) {
-	t := n.gate.Trust()
-	if t == nil || t.Head == nil || n.asking {
-		return
-	}
-	lag := n.lag(t.Root)
-	n.mu.Lock()
-	x := n.neighbours[id]
-	if x == nil || !x.asked.IsZero() && now.Sub(x.asked) < min(again, lag) {
-		n.mu.Unlock()
-		return
-	}
-	x.asked = now
-	n.mu.Unlock()
-	n.asking = true
-	go func() {
-		proof, evidence, err := askCatchUp(ctx, n.cfg.Host, id, n.cfg.Genesis, t)
-		if evidence != nil {
-			err = n.Take(ctx, Evidence, evidence)
-		}
-		n.emit(ctx, caughtUp{id, proof, err})
-	}()
-}
-
-func (n *Node) askPeers(ctx context.Context, id peer.ID, known int) {
-	n.mu.Lock()
-	x := n.neighbours[id]
-	ask := x != nil && !x.told && known < maxContacts/2
-	if ask {
-		x.told = true
-	}
-	n.mu.Unlock()
-	if !ask {
-		return
-	}
-	go func() {
-		if peers, err := askPeers(ctx, n.cfg.Host, id, n.cfg.Genesis); err == nil {
-			n.emit(ctx, toldPeers{peers})
-		}
-	}()
-}
-
-// answerCatchUp answers a neighbour that asks what is final above its head.
-func (n *Node) answerCatchUp(_ peer.ID, request []byte) ([]byte, bool) {
-	st := n.now()
-	if st == nil || st.Above == nil || len(request) != 32 {
-		return nil, false
-	}
-	if st.Evidence != nil {
-		return st.Evidence.Append(nil), true
-	}
-	from, proof, ok := st.Above(verify.Hash(request), maxFragments)
-	if !ok {
-		return nil, false
-	}
-	if len(proof.Fragments) == 0 {
-		return nil, true
-	}
-	x, err := CatchUp(n.cfg.Genesis, from, proof)
-	if err != nil {
-		return nil, false
-	}
-	b := x.Encode()
-	return b, len(b) <= maxCatchUp
-}
-
-// answerPeers tells of some contacts.
-func (n *Node) answerPeers(id peer.ID, _ []byte) ([]byte, bool) {
-	private := n.cfg.Private
-	for _, c := range n.cfg.Host.Network().ConnsToPeer(id) {
-		if ip, ok := ipOf(c.RemoteMultiaddr()); ok && isPrivate(ip) {
-			private = true
-		}
-	}
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	return appendPeers(nil, n.contacts.sample(maxTold, private, id)), true
-}
-
-// Stats is one look at a node, for `gossip stats`.
-type Stats struct {
-	Addrs      []string       `json:"addresses"` // where others can dial this node
-	Level      string         `json:"level"`
-	Neighbours int            `json:"neighbours"`
-	Contacts   int            `json:"contacts"`
-	Topics     map[string]int `json:"topics"` // neighbours on each
-	Final      uint32         `json:"final"`  // newest that gossip proved, or told
-	CatchUps   uint64         `json:"catch_ups"`
-	Messages   Counts         `json:"messages"`
-	Traffic    Traffic        `json:"traffic"`
-}
-
-// Stats looks at the node.
-func (n *Node) Stats() Stats {
-	s := Stats{Addrs: n.addrs(), Topics: make(map[string]int), Messages: n.gate.Counts(), Traffic: n.meter.traffic(), Final: n.gate.Final(Finality)}
-	n.mu.Lock()
-	s.Level, s.Neighbours, s.Contacts = n.level.String(), len(n.neighbours), len(n.contacts.list)
-	r := n.router
-	n.mu.Unlock()
-	if r != nil {
-		for k, c := range r.neighbours() {
-			s.Topics[k.String()] = c
-		}
-	}
-	return s
-}
-
-// addrs are the addresses that the host listens on, as others dial them.
-func (n *Node) addrs() []string {
-	out := []string{}
-	list, err := n.cfg.Host.Network().InterfaceListenAddresses()
-	if err != nil {
-		return out
-	}
-	full, err := peer.AddrInfoToP2pAddrs(&peer.AddrInfo{ID: n.cfg.Host.ID(), Addrs: list})
-	if err != nil {
-		return out
-	}
-	for _, a := range full {
-		out = append(out, a.String())
-	}
-	return out
-}
-
-// A NeighbourStatus is one connected light node, for `peers --gossip`.
-type NeighbourStatus struct {
-	ID      string  `json:"id"`
-	Addr    string  `json:"address"`
-	Source  string  `json:"source"`
-	Inbound bool    `json:"inbound"`
-	Seconds float64 `json:"connected_seconds"`
-}
-
-// Neighbours lists the connected light nodes.
-func (n *Node) Neighbours() []NeighbourStatus {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	out := make([]NeighbourStatus, 0, len(n.neighbours))
-	for id, x := range n.neighbours {
-		s := NeighbourStatus{ID: id.String(), Addr: x.addr.String(), Source: met, Inbound: x.inbound, Seconds: n.cfg.Now().Sub(x.since).Seconds()}
-		if c := n.contacts.list[id]; c != nil {
-			s.Source = c.Source
-		}
-		out = append(out, s)
-	}
-	slices.SortFunc(out, func(a, b NeighbourStatus) int { return cmp.Compare(a.ID, b.ID) })
-	return out
 }

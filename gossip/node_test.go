@@ -16,6 +16,7 @@ import (
 	"github.com/taolight/taolight/lightclient/p2p"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
+	"github.com/taolight/taolight/verify/drand"
 	"github.com/taolight/taolight/verify/grandpa"
 )
 
@@ -225,6 +226,78 @@ func TestLevels(t *testing.T) {
 	after := a.node.Neighbours()
 	if len(since) != 1 || len(after) != 1 || after[0].ID != since[0].ID || after[0].Seconds < since[0].Seconds {
 		t.Errorf("neighbours before %+v and after %+v", since, after)
+	}
+}
+
+// TestSurvive: a node that saves power asks once, learns what is final, and lets go.
+func TestSurvive(t *testing.T) {
+	c := newChain(t, demonet.Config{History: 40, SetChangeEvery: -1})
+	a := c.join(t, 30, Config{})
+	b := c.join(t, 0, Config{Level: Survive}, a)
+	b.wait(t, "block 30", b.at(30))
+	poll := time.NewTicker(10 * time.Millisecond)
+	defer poll.Stop()
+	for i := 0; len(a.node.Neighbours()) > 0; i++ {
+		if i == 1000 {
+			t.Fatal("it does not let go")
+		}
+		<-poll.C
+	}
+	if s := b.node.Stats(); s.Level != "survive" || len(s.Topics) > 0 || s.CatchUps != 1 {
+		t.Errorf("%+v", s)
+	}
+}
+
+// TestPulses: a bundle of pulses is passed on and told to whoever wants facts; one that is no pulse is not.
+func TestPulses(t *testing.T) {
+	c := newChain(t, demonet.Config{History: 40, SetChangeEvery: -1})
+	facts := make(chan *bundle.Bundle, 4)
+	a := c.join(t, 30, Config{})
+	b := c.join(t, 30, Config{Fact: func(k Kind, x *bundle.Bundle) {
+		if k == Pulses {
+			facts <- x
+		}
+	}}, a)
+	a.meshed(t, Pulses, 1)
+	b.meshed(t, Pulses, 1)
+	for poll, i := time.NewTicker(10*time.Millisecond), 0; a.node.meter.grafts.Load() < uint64(len(kinds)); i++ { // what is told before is lost
+		if i == 2000 {
+			t.Fatal("no mesh")
+		}
+		<-poll.C
+	}
+	head := c.net.Header(30)
+	keys, err := c.net.StorageKeys(head.Hash(), verify.StorageKey("Drand", "Pulses"))
+	if err != nil || len(keys) == 0 {
+		t.Skipf("no pulses on a quiet chain: %v", err)
+	}
+	value, _, err := c.net.Storage(head.Hash(), keys[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored, err := drand.DecodeStored(value)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := stored.Pulse()
+	if err != nil {
+		t.Fatal(err)
+	}
+	x := &bundle.Bundle{Genesis: c.net.Genesis(), Pulses: []drand.Pulse{p}, Claims: []bundle.Claim{bundle.PulseClaim{Round: p.Round}}}
+	if k, err := a.node.Publish(t.Context(), x.Encode()); err != nil || k != Pulses {
+		t.Fatalf("%v: %v", k, err)
+	}
+	select {
+	case got := <-facts:
+		if got.Pulses[0].Round != p.Round {
+			t.Errorf("round %d", got.Pulses[0].Round)
+		}
+	case <-time.After(20 * time.Second):
+		t.Fatalf("nothing came: %+v", b.node.Stats())
+	}
+	x.Pulses[0].Signature[5] ^= 1
+	if _, err := a.node.Publish(t.Context(), x.Encode()); err == nil {
+		t.Error("a false pulse was published")
 	}
 }
 

@@ -76,7 +76,7 @@ type Traffic struct {
 
 // meter fills Traffic from GossipSub's own events.
 type meter struct {
-	in, inBytes, out, outBytes, duplicates atomic.Uint64
+	in, inBytes, out, outBytes, duplicates, grafts atomic.Uint64
 }
 
 func (m *meter) traffic() Traffic {
@@ -93,6 +93,7 @@ func count(rpc *pubsub.RPC, n, bytes *atomic.Uint64) {
 func (m *meter) RecvRPC(rpc *pubsub.RPC)            { count(rpc, &m.in, &m.inBytes) }
 func (m *meter) SendRPC(rpc *pubsub.RPC, _ peer.ID) { count(rpc, &m.out, &m.outBytes) }
 func (m *meter) DuplicateMessage(*pubsub.Message)   { m.duplicates.Add(1) }
+func (m *meter) Graft(peer.ID, string)              { m.grafts.Add(1) }
 
 // The rest of pubsub.RawTracer.
 
@@ -100,7 +101,6 @@ func (*meter) OnNewOutboundStream(peer.ID, protocol.ID) {}
 func (*meter) OnClosedOutboundStream(peer.ID)           {}
 func (*meter) Join(string)                              {}
 func (*meter) Leave(string)                             {}
-func (*meter) Graft(peer.ID, string)                    {}
 func (*meter) Prune(peer.ID, string)                    {}
 func (*meter) ValidateMessage(*pubsub.Message)          {}
 func (*meter) DeliverMessage(*pubsub.Message)           {}

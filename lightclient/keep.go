@@ -213,6 +213,9 @@ func (n *Node) keepParts(r *watchResult) {
 func (n *Node) keepEvidence(ev *grandpa.Evidence) {
 	if n.cfg.Store != nil {
 		set := n.sync.Chain().signer
+		if ev.SetID != set.ID { // it came from elsewhere, and is against the set that signs now
+			set = n.sync.Chain().Finalized().Set
+		}
 		record := grandpa.AppendAuthorities(nil, set.Authorities)
 		n.keep(n.cfg.Store.Put("evidence", "set", record))
 		n.keep(n.cfg.Store.Put("evidence", "conflict", ev.Append(nil)))

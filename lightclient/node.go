@@ -345,6 +345,9 @@ func (n *Node) handshake() []byte {
 	h := wire.Handshake{Role: wire.RoleLight, Genesis: n.cfg.Checkpoint.Genesis, BestHash: n.cfg.Checkpoint.Genesis}
 	n.mu.Lock()
 	h.BestNumber, h.BestHash = n.written, n.writtenHash
+	if n.standing != nil { // what those that we serve can ask about
+		h.BestNumber, h.BestHash = n.standing.Head.Number, n.standing.Head.Hash
+	}
 	n.mu.Unlock()
 	if h.BestHash.IsZero() {
 		h.BestNumber, h.BestHash = n.cfg.Checkpoint.Number, n.cfg.Checkpoint.Hash

@@ -3,6 +3,7 @@ package lightclient_test
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 	ma "github.com/multiformats/go-multiaddr"
@@ -18,7 +19,7 @@ import (
 // TestServe: a light client whose only peer is another light node catches up over set changes, follows and
 // reads proven storage, by the protocols that every Substrate light client speaks.
 func TestServe(t *testing.T) {
-	net := startDemo(t, demonet.Config{History: 30, SetChangeEvery: 12})
+	net := startDemo(t, demonet.Config{History: 30, SetChangeEvery: 12, BlockTime: 300 * time.Millisecond})
 	n := newNotes(t)
 	hosts := make(chan *p2p.Host, 1)
 	cfg := config(net, n)
@@ -91,13 +92,13 @@ func TestServe(t *testing.T) {
 		t.Errorf("a read in an unknown block: %v, %v", ok, err)
 	}
 	refused := false
-	for range 60 {
+	for range 400 {
 		if _, err := ask(names.Warp, genesis[:]); err != nil {
 			refused = true
 			break
 		}
 	}
 	if !refused {
-		t.Error("60 requests in a row were answered")
+		t.Error("400 requests in a row were answered")
 	}
 }

@@ -168,6 +168,7 @@ func (n *Node) punish(now time.Time, id peer.ID, reason string, ban time.Duratio
 	n.mu.Unlock()
 	if ban > 0 {
 		n.book.Ban(id, now.Add(ban), reason)
+		n.host.Hold(id, false) // who lied is nobody's neighbour
 		n.note("peers", "banned %s for %s: %s", shortID(id), ban, reason)
 	}
 	if known {

@@ -116,6 +116,7 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 		}
 		s.talk = newTalk(talk, s.store, notes)
 		light.Hosted, light.Moved, light.Serve = s.talk.hosted, s.talk.moved, true
+		light.MaxConns = max(48, p.cfg.MaxPeers+32) // 24 neighbours, 8 light clients that we serve
 	}
 	s.node, err = lightclient.New(light)
 	if err != nil {

@@ -21,6 +21,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"os"
 	"strconv"
@@ -59,6 +60,7 @@ func realMain() int {
 	// was closed twice at the end. Who asks for its log by its own variable gets it.
 	if os.Getenv("GOLOG_LOG_LEVEL") == "" {
 		p2p.SetLogHandler(slog.DiscardHandler)
+		log.SetOutput(io.Discard) // of zeroconf, which says there what mdns returns as an error
 	}
 	a := &app{
 		stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr, environ: os.Environ(), program: os.Args[0],

@@ -1,6 +1,6 @@
 // Command interop lets clients from npm judge the demo network and what a node answers.
 //
-//	go run . [-spec RAW_SPEC.json] [-heads 80]
+//	go run . [-spec RAW_SPEC.json] [-heads 80] [-through]
 //
 // It starts a demo network whose blocks are made by the runtime of a given chain spec, writes its chain
 // spec to a file, and has follow.mjs join it with smoldot from nothing but that file. Everything
@@ -12,6 +12,10 @@
 //
 // Then a taolight joins that network, by the same file, and @polkadot/api and polkadot-api are pointed at it
 // (tools.mjs, tools.go): what they were shown, and what became of what they sent, has to be so on the chain.
+//
+// With -through, the client is given one address only: that of a taolight node that follows the demo
+// network and serves. So a stock client lives off a light node, and judges that too; there are no forks
+// then, as a light node announces nothing that is not final.
 //
 // The program never talks to a network but the loopback one and, to install what package.json pins,
 // the npm registry. Without Node.js, npm, an answer of the registry or a runtime it prints SKIP with
@@ -35,7 +39,11 @@ import (
 	"strings"
 	"time"
 
+	"github.com/multiformats/go-multiaddr"
+
 	"github.com/taolight/taolight/internal/demonet"
+	"github.com/taolight/taolight/lightclient"
+	"github.com/taolight/taolight/lightclient/p2p"
 	"github.com/taolight/taolight/verify"
 )
 
@@ -54,8 +62,9 @@ const (
 func main() {
 	spec := flag.String("spec", "", "raw chain spec with the runtime; default chain/raw_spec_testfinney.json in $TAOLIGHT_VECTORS")
 	heads := flag.Int("heads", 80, "finalized heads to follow")
+	through := flag.Bool("through", false, "let the client know a taolight node only")
 	flag.Parse()
-	err := run(*spec, *heads)
+	err := run(*spec, *heads, *through)
 	var skip skipped
 	switch {
 	case errors.As(err, &skip):
@@ -71,7 +80,7 @@ type skipped string
 
 func (s skipped) Error() string { return string(s) }
 
-func run(specFile string, heads int) error {
+func run(specFile string, heads int, through bool) error {
 	heads = max(heads, leastHeads+1)
 	spec, err := readSpec(specFile)
 	if err != nil {
@@ -100,8 +109,14 @@ func run(specFile string, heads int) error {
 	ctx, cancel := context.WithTimeout(context.Background(), followTime)
 	defer cancel()
 	go n.Run(ctx)
-	go fork(ctx, n)
-	if err := judge(ctx, n, dir, file, heads); err != nil {
+	if through {
+		if err := serve(ctx, n, file); err != nil {
+			return err
+		}
+	} else {
+		go fork(ctx, n)
+	}
+	if err := judge(ctx, n, dir, file, heads); err != nil || through {
 		return err
 	}
 	return judgeTools(ctx, n, dir, file)
@@ -151,6 +166,46 @@ func writeSpec(n *demonet.Network, file string) error {
 	}
 	defer f.Close()
 	return n.SpecJSON(f)
+}
+
+// serve starts a light node that serves, and makes it the only boot node of a chain spec.
+func serve(ctx context.Context, n *demonet.Network, file string) error {
+	up := make(chan *p2p.Host, 1)
+	cfg := lightclient.Config{
+		Checkpoint: n.Checkpoint(), Demo: true, BackDated: true, Version: "interop", Serve: true,
+		Listen: []multiaddr.Multiaddr{multiaddr.StringCast("/ip4/127.0.0.1/tcp/0/ws")},
+		Hosted: func(_ context.Context, h *p2p.Host) func() { up <- h; return nil },
+	}
+	for _, a := range n.Bootnodes() {
+		cfg.Bootnodes = append(cfg.Bootnodes, a.String())
+	}
+	node, err := lightclient.New(cfg)
+	if err != nil {
+		return err
+	}
+	go node.Run(ctx)
+	if err := node.WaitFinal(ctx); err != nil {
+		return err
+	}
+	b, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var spec map[string]json.RawMessage
+	if err := json.Unmarshal(b, &spec); err != nil {
+		return err
+	}
+	var addrs []string
+	for _, a := range (<-up).FullAddrs() {
+		addrs = append(addrs, a.String())
+	}
+	if spec["bootNodes"], err = json.Marshal(addrs); err != nil {
+		return err
+	}
+	if b, err = json.Marshal(spec); err != nil {
+		return err
+	}
+	return os.WriteFile(file, b, 0o600)
 }
 
 // fork makes a branch now and then: one that stays beside the chain, and one that takes its place.

@@ -40,6 +40,7 @@ type said struct {
 	Statuses     []string
 	Moved, Fee   string
 	Told         int
+	Watched      int
 	OK           bool
 	Refused      string
 	Done         bool

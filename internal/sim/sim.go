@@ -50,6 +50,8 @@ type Config struct {
 	Hostile    float64     // part of the nodes
 	Behaviours []Behaviour // of these in turn; empty: all
 	FloodEvery time.Duration
+	// OneAddress: the hostile nodes are in one /16, of which a node has three neighbours at most.
+	OneAddress bool
 
 	// Victim is connected to so many hostile nodes and to one honest one. 0: there is none.
 	Victim int
@@ -84,21 +86,22 @@ const (
 )
 
 type world struct {
-	cfg    Config
-	p      gossip.Params
-	rand   *rand.Rand
-	now    time.Time
-	queue  events
-	serial int
-	nodes  []*node
-	began  time.Time
-	first  map[uint32]time.Time
-	delays []time.Duration
-	r      Result
-	copies int
-	news   int
-	bytes  int
-	block  int
+	cfg     Config
+	p       gossip.Params
+	rand    *rand.Rand
+	now     time.Time
+	queue   events
+	serial  int
+	nodes   []*node
+	began   time.Time
+	attacks time.Time // when they end
+	first   map[uint32]time.Time
+	delays  []time.Duration
+	r       Result
+	copies  int
+	news    int
+	bytes   int
+	block   int
 }
 
 type node struct {
@@ -171,7 +174,8 @@ func Run(cfg Config) Result {
 	for i := range cfg.Blocks {
 		w.after(time.Duration(i+1)*cfg.BlockTime, func() { w.blockMade(uint32(i + 2)) })
 	}
-	end := began.Add(time.Duration(cfg.Blocks+2) * cfg.BlockTime).Add(30 * time.Second)
+	w.attacks = began.Add(time.Duration(cfg.Blocks+1) * cfg.BlockTime)
+	end := w.attacks.Add(2 * (idle + 1) * cfg.BlockTime) // so that who missed the last block can ask twice
 	for len(w.queue) > 0 {
 		e := heap.Pop(&w.queue).(event)
 		if e.at.After(end) {
@@ -228,16 +232,34 @@ func (w *world) dial(n *node, count int) {
 	for tries := 0; count > 0 && tries < 20*w.cfg.Degree+20; tries++ {
 		o := w.nodes[w.rand.IntN(len(w.nodes))]
 		if o != n && !o.victim && n.peers[o.id] == nil && len(o.peers) < w.p.In+w.p.Out {
-			w.connect(n, o)
-			count--
+			if w.connect(n, o); n.peers[o.id] != nil {
+				count--
+			}
 		}
 	}
 }
 
 func (w *world) connect(a, b *node) {
-	if a.peers[b.id] == nil {
+	if a.peers[b.id] == nil && !w.crowded(a, b) && !w.crowded(b, a) {
 		a.peers[b.id], b.peers[a.id] = &peer{dont: make(map[verify.Hash]bool)}, &peer{dont: make(map[verify.Hash]bool)}
 	}
+}
+
+// maxNear is package gossip's: neighbours from one /16.
+const maxNear = 3
+
+// crowded reports whether a has as many neighbours from b's /16 as it may.
+func (w *world) crowded(a, b *node) bool {
+	if !w.cfg.OneAddress || b.does == Honest || a.does != Honest {
+		return false
+	}
+	near := 0
+	for id := range a.peers {
+		if w.nodes[id].does != Honest {
+			near++
+		}
+	}
+	return near >= maxNear
 }
 
 // set makes a block the node's head.
@@ -568,6 +590,9 @@ func (n *node) answer(to int, from uint32) {
 // attack does what a hostile node does.
 func (n *node) attack() {
 	w := n.w
+	if w.now.After(w.attacks) {
+		return
+	}
 	w.after(w.cfg.FloodEvery, n.attack)
 	head := uint32(w.block + 2)
 	for _, o := range n.ids() {
@@ -595,6 +620,7 @@ func (n *node) attack() {
 func (w *world) result() Result {
 	r := &w.r
 	honest := 0
+	told := (time.Duration(w.cfg.Blocks) * w.cfg.BlockTime).Seconds() // what comes after is a trickle
 	last := uint32(w.cfg.Blocks + 1)
 	for _, n := range w.nodes {
 		if n.does != Honest {
@@ -604,7 +630,7 @@ func (w *world) result() Result {
 		if n.final < last && !n.asleep {
 			r.Behind++
 		}
-		r.BusyMost = max(r.BusyMost, n.worked.Seconds()/w.now.Sub(w.began).Seconds())
+		r.BusyMost = max(r.BusyMost, n.worked.Seconds()/told)
 	}
 	slices.Sort(w.delays)
 	if k := len(w.delays); k > 0 {
@@ -614,6 +640,6 @@ func (w *world) result() Result {
 	if w.news > 0 {
 		r.Duplicates = float64(w.copies) / float64(w.news)
 	}
-	r.BytesPerNode = float64(w.bytes) / float64(max(honest, 1)) / w.now.Sub(w.began).Seconds()
+	r.BytesPerNode = float64(w.bytes) / float64(max(honest, 1)) / told
 	return *r
 }

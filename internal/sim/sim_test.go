@@ -21,7 +21,7 @@ type source struct {
 
 func newSource(t testing.TB, blocks int) *source {
 	t.Helper()
-	net, err := demonet.New(demonet.Config{History: blocks + 4, SetChangeEvery: -1, Authorities: 20, BlockTime: 2 * time.Second, Slack: 4000, Quiet: true})
+	net, err := demonet.New(demonet.Config{History: blocks + 4, SetChangeEvery: -1, Authorities: 20, BlockTime: 2 * time.Second, Start: time.Unix(1_780_000_000, 0), Quiet: true})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -121,6 +121,14 @@ func TestEclipse(t *testing.T) {
 		if r.VictimLag == 0 || r.VictimLag > 2*time.Minute || r.Behind > 0 {
 			t.Errorf("behaviour %d: the victim had the first block after %v; %d nodes are behind", does, r.VictimLag, r.Behind)
 		}
+	}
+}
+
+// TestSybils: three of four nodes are one attacker's, in one /16, and pass nothing on.
+func TestSybils(t *testing.T) {
+	r := run(t, Config{Nodes: 200, Degree: 6, Uplinks: 3, Blocks: 10, Seed: 8, Hostile: 0.75, Loss: 0.05, OneAddress: true, Behaviours: []Behaviour{Withhold}})
+	if r.P99 > 10*time.Second || r.Behind > 0 {
+		t.Errorf("%+v", r)
 	}
 }
 

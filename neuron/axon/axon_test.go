@@ -474,6 +474,35 @@ func TestRate(t *testing.T) {
 	}
 }
 
+// TestBodies: bodies at once take no more than they may, whether they say their length or not.
+func TestBodies(t *testing.T) {
+	w := newWorld(t, func(cfg *Config) { cfg.Limits.Body, cfg.Limits.Memory = 30, 50 })
+	for i, c := range []struct {
+		held, length int64
+		body         string
+		want         int
+	}{
+		{0, 19, `{"dummy_input": 21}`, 200},
+		{31, 19, `{"dummy_input": 21}`, 200},
+		{32, 19, `{"dummy_input": 21}`, 503},
+		{0, -1, `{"dummy_input": 21}`, 200},
+		{21, -1, `{"dummy_input": 21}`, 503}, // it could have 30
+		{0, -1, `{"dummy_input":              21}`, 413},
+		{0, 31, `{"dummy_input":             21}`, 413},
+		{0, 25, `{"dummy_input": 21}`, 408}, // it breaks off
+	} {
+		q := w.call()
+		q.nonce += int64(i)
+		q.body = c.body
+		r := q.request(t)
+		r.ContentLength = c.length
+		w.memory.Store(c.held)
+		if rec := w.do(r); rec.Code != c.want || w.memory.Load() != c.held {
+			t.Errorf("case %d: %d %s, want %d, %d bytes held", i, rec.Code, rec.Body, c.want, w.memory.Load())
+		}
+	}
+}
+
 // TestWrongSignaturesCostTheirAddress: who uses another's name is stopped, and the other is not.
 func TestWrongSignaturesCostTheirAddress(t *testing.T) {
 	w := newWorld(t, func(cfg *Config) { cfg.Limits.Rate, cfg.Limits.Burst = 1e9, 1e9 })

@@ -106,6 +106,11 @@ func TestStrangersCannotPushOut(t *testing.T) {
 	for n := range 10_000 {
 		s.admit(id(1000+n), nil, neuron.Standing{}, 1, now+int64(60*time.Second), now+int64(n))
 	}
+	for n := range 10 {
+		if s.m[id(n)] == nil {
+			t.Errorf("registered hotkey %d is forgotten", n)
+		}
+	}
 	for n := range 20 { // half of them for the first time
 		if err := s.admit(id(n), nil, known, 1, now+1, now+20_000); err != nil {
 			t.Errorf("registered hotkey %d: %v", n, err)
@@ -208,6 +213,27 @@ func TestQueue(t *testing.T) {
 		}
 		if gone[2] != "short" || q.free != 2 || len(q.waiting) != 0 {
 			t.Errorf("%q, %d free, %d wait", gone, q.free, len(q.waiting))
+		}
+	})
+}
+
+// TestPlaceThatCameTooLate: who gives up in the moment in which it gets a place passes it on.
+func TestPlaceThatCameTooLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		q := newQueue(1, 5)
+		if err := q.enter(t.Context(), 0); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		gave := make(chan error, 1)
+		go func() { gave <- q.enter(ctx, 0) }()
+		synctest.Wait()
+		q.mu.Lock()
+		cancel() // it wakes up for this, and cannot look at the queue yet
+		q.pass()
+		q.mu.Unlock()
+		if err := <-gave; !errors.Is(err, context.Canceled) || q.free != 1 || len(q.waiting) != 0 {
+			t.Errorf("%v, %d places free, %d wait", err, q.free, len(q.waiting))
 		}
 	})
 }

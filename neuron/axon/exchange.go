@@ -38,9 +38,11 @@ func unverified(why any) *refusal {
 func (a *Axon) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a.n.requests.Add(1)
 	x := &exchange{a: a, w: w, r: r, begin: time.Now(), now: a.cfg.Now().UnixNano(), conn: http.NewResponseController(w)}
-	// One limit for all of the body, read by whom it may: who sends it drop by drop keeps nothing waiting. It
-	// is lifted before a handler runs.
-	x.conn.SetReadDeadline(x.begin.Add(a.lim.BodyTime))
+	// One limit for all of the body, read by whom it may: who sends it drop by drop keeps nothing waiting. The
+	// server lifts it at the body's end, so a handler may take longer.
+	if r.ContentLength != 0 {
+		x.conn.SetReadDeadline(x.begin.Add(a.lim.BodyTime))
+	}
 	x.addr = addrOf(r.RemoteAddr)
 	if no := x.serve(); no != nil {
 		x.refused(no)
@@ -251,7 +253,6 @@ func (x *exchange) handle(req *neuron.Request, done func()) (*neuron.Reply, cont
 			priority = math.Inf(-1)
 		}
 	}
-	x.conn.SetReadDeadline(time.Time{})
 	if err := a.queue.enter(ctx, priority); err != nil {
 		cancel()
 		done()

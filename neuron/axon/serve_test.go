@@ -168,6 +168,41 @@ func (w *world) places() int {
 	return w.queue.free
 }
 
+// TestSlowHandler: the limit on the time of a body is none on that of the handler, with a body or without.
+func TestSlowHandler(t *testing.T) {
+	inVirtualTime(t, func(t *testing.T, w *world, dial func() net.Conn, stop func()) {
+		for _, make := range []func() string{
+			func() string { return w.call().text(t) },
+			func() string {
+				var b strings.Builder
+				if err := w.signed(t, "GET", "/generate", "", nil).Write(&b); err != nil {
+					t.Fatal(err)
+				}
+				return b.String()
+			},
+		} {
+			c := dial()
+			begin := time.Now()
+			w.clock.ns.Store(begin.UnixNano())
+			io.WriteString(c, make())
+			resp, err := http.ReadResponse(bufio.NewReader(c), nil)
+			if took := time.Since(begin); err != nil || resp.StatusCode != 200 || took != 11*time.Second {
+				t.Errorf("%v, %v after %v", resp, err, took)
+			}
+			c.Close()
+		}
+	}, func(cfg *Config) {
+		slow := neuron.HandlerFunc(func(ctx context.Context, _ *neuron.Request) (*neuron.Reply, error) {
+			select {
+			case <-ctx.Done():
+			case <-time.After(11 * time.Second):
+			}
+			return nil, ctx.Err()
+		})
+		cfg.Routes[0].Handler, cfg.Routes[2].Handler = slow, slow
+	})
+}
+
 func TestHandlerThatHangs(t *testing.T) {
 	var quit chan bool
 	inVirtualTime(t, func(t *testing.T, w *world, dial func() net.Conn, stop func()) {

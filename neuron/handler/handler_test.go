@@ -240,22 +240,38 @@ func TestExecIsKilled(t *testing.T) {
 	for _, lines := range []bool{false, true} {
 		pids := filepath.Join(t.TempDir(), "pid")
 		e := command(t, ExecConfig{Command: sh(`sleep 1000 & echo $! >` + pids + `.new; mv ` + pids + `.new ` + pids + `; wait`), Lines: lines})
-		ctx, cancel := context.WithTimeout(t.Context(), 300*time.Millisecond)
+		ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second) // for the shell to start its child
 		begin := time.Now()
 		_, err := askWithin(ctx, e, `{}`)
 		cancel()
-		if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 5*time.Second {
+		if !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) > 10*time.Second {
 			t.Errorf("lines %v: %v after %v", lines, err, time.Since(begin))
 		}
 		if e.p != nil {
 			<-e.p.gone
 		}
-		for end := time.Now().Add(10 * time.Second); alive(t, pids); runtime.Gosched() { // a signal takes a moment
-			if time.Now().After(end) {
-				t.Fatalf("lines %v: its child goes on", lines)
-			}
+		dies(t, pids)
+	}
+}
+
+// dies waits for the end of a process that has a signal on its way.
+func dies(t *testing.T, file string) {
+	t.Helper()
+	for end := time.Now().Add(10 * time.Second); alive(t, file); runtime.Gosched() {
+		if time.Now().After(end) {
+			t.Fatal("a child goes on")
 		}
 	}
+}
+
+// TestExecLeavesNothing: what a command that ended well has left behind ends too.
+func TestExecLeavesNothing(t *testing.T) {
+	pid := filepath.Join(t.TempDir(), "pid")
+	e := command(t, ExecConfig{Command: sh(`sleep 1000 >/dev/null 2>&1 & echo $! >` + pid + `; cat >/dev/null; echo '{}'`)})
+	if got, err := ask(t, e, `{}`); got != `{}` || err != nil {
+		t.Fatalf("%s, %v", got, err)
+	}
+	dies(t, pid)
 }
 
 // echoLines answers each line with its input, those with "slow" in them last, and does what others say.

@@ -108,25 +108,24 @@ func one(h Header, goName string) (string, error) {
 // makes nothing of values before it has their lengths.
 func ReadSigned(h Header) (*Signed, error) {
 	var s Signed
-	var nonce, version, timeout string
-	for _, f := range [...]struct {
-		name string
-		to   *string
-	}{
-		{"Bt_header_dendrite_signature", &s.Dendrite.Signature},
-		{"Bt_header_dendrite_hotkey", &s.Dendrite.Hotkey},
-		{"Bt_header_dendrite_nonce", &nonce},
-		{"Bt_header_dendrite_uuid", &s.Dendrite.UUID},
-		{"Computed_body_hash", &s.BodyHash},
-		{"Bt_header_dendrite_version", &version},
-		{"Bt_header_dendrite_ip", &s.Dendrite.IP},
-		{"Timeout", &timeout},
-	} {
-		v, err := one(h, f.name)
-		if err != nil {
-			return nil, err
+	var err error
+	get := func(name string) string {
+		v, e := one(h, name)
+		if err == nil {
+			err = e
 		}
-		*f.to = v
+		return v
+	}
+	s.Dendrite.Signature = get("Bt_header_dendrite_signature")
+	s.Dendrite.Hotkey = get("Bt_header_dendrite_hotkey")
+	nonce := get("Bt_header_dendrite_nonce")
+	s.Dendrite.UUID = get("Bt_header_dendrite_uuid")
+	s.BodyHash = get("Computed_body_hash")
+	version := get("Bt_header_dendrite_version")
+	s.Dendrite.IP = get("Bt_header_dendrite_ip")
+	timeout := get("Timeout")
+	if err != nil {
+		return nil, err
 	}
 	for _, f := range [...]struct{ name, value string }{
 		{"signature", s.Dendrite.Signature}, {"hotkey", s.Dendrite.Hotkey}, {"nonce", nonce}, {"uuid", s.Dendrite.UUID},
@@ -144,11 +143,9 @@ func ReadSigned(h Header) (*Signed, error) {
 	} else {
 		s.Signature = [64]byte(b)
 	}
-	n, err := strconv.ParseInt(nonce, 10, 64)
-	if err != nil || n < 0 || nonce[0] == '+' {
+	if s.Dendrite.Nonce, err = strconv.ParseInt(nonce, 10, 64); err != nil || s.Dendrite.Nonce < 0 || nonce[0] == '+' {
 		return nil, fmt.Errorf("%w: %snonce is no time in ns", ErrUnsigned, hDendrite)
 	}
-	s.Dendrite.Nonce = n
 	if s.Sender, err = verify.ParseAccount(s.Dendrite.Hotkey); err != nil {
 		return nil, fmt.Errorf("%w: %shotkey: %w", ErrUnsigned, hDendrite, err)
 	}
