@@ -91,6 +91,8 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 		return answer(ctx, params, l.Reexecute)
 	case methodCode:
 		return answer(ctx, params, l.Code)
+	case methodGovernance:
+		return answer(ctx, params, l.Governance)
 	case methodTxBuild:
 		return answer(ctx, params, l.Build)
 	case methodTxInspect:
