@@ -112,7 +112,7 @@ func (m *memory) Commit() error {
 
 // chainFor starts a localnet on a real runtime and a light node that has joined it: that of spec 103, and with
 // TAOLIGHT_SPEC_293 a newer one.
-func chainFor(t *testing.T, spec string, cfg demonet.Config) (*demonet.Network, *lightclient.Node) {
+func chainFor(t testing.TB, spec string, cfg demonet.Config) (*demonet.Network, *lightclient.Node) {
 	t.Helper()
 	b, err := os.ReadFile(spec)
 	if err != nil {
@@ -150,7 +150,7 @@ func chainFor(t *testing.T, spec string, cfg demonet.Config) (*demonet.Network, 
 	return net, node
 }
 
-func background(t *testing.T, f func(ctx context.Context)) (stop func()) {
+func background(t testing.TB, f func(ctx context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); f(ctx) }()
@@ -159,14 +159,14 @@ func background(t *testing.T, f func(ctx context.Context)) (stop func()) {
 	return stop
 }
 
-func patient(t *testing.T) context.Context {
+func patient(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
 
 // spec103 is the test network's genesis.
-func spec103(t *testing.T) string {
+func spec103(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv("TAOLIGHT_VECTORS")
 	if dir == "" {
@@ -347,7 +347,7 @@ func testChain(t *testing.T, spec string) {
 	}
 	// In a block, succeeded, and failed inside.
 	inner := map[string]any{"Balances": map[string]any{"force_transfer": map[string]any{
-		"source": bob.Account().String(), "dest": alice.Account().String(), "value": 3_000_000_000_000_000_000,
+		"source": bob.Account().String(), "dest": alice.Account().String(), "value": uint64(3_000_000_000_000_000_000),
 	}}}
 	s = d.end(d.make(alice, tx.Draft{}, named("Sudo.sudo", map[string]any{"call": inner})))
 	if why := s.Outcome.Failed(); s.State != tx.Succeeded || !s.Outcome.OK || why == nil || !slices.Contains(tooMuch, why.Name) {
