@@ -1,7 +1,9 @@
 package tx_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"os"
@@ -12,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/oasisprotocol/curve25519-voi/primitives/sr25519"
 
 	"github.com/taolight/taolight/internal/demonet"
@@ -356,7 +360,44 @@ func testChain(t *testing.T, spec string) {
 	if !strings.Contains(s.Line(), "inside") {
 		t.Errorf("sudo of what fails: %s", s.Line())
 	}
+	testSchemes(d, alice)
 	testRefusals(t, net, d, alice, bob)
+}
+
+// testSchemes has accounts of the other two schemes sign: the runtime takes what is taken here.
+func testSchemes(d *desk, alice *key) {
+	t := d.t
+	ctx := patient(t)
+	edwards := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{3}, ed25519.SeedSize))
+	secp := secp256k1.PrivKeyFromBytes(bytes.Repeat([]byte{4}, 32))
+	for _, c := range []struct {
+		scheme tx.Scheme
+		from   verify.AccountID
+		sign   func(payload []byte) []byte
+	}{
+		{tx.Ed25519, verify.AccountID(edwards.Public().(ed25519.PublicKey)), func(payload []byte) []byte { return ed25519.Sign(edwards, payload) }},
+		{tx.Ecdsa, verify.AccountID(verify.Blake2b256(secp.PubKey().SerializeCompressed())), func(payload []byte) []byte {
+			hash := verify.Blake2b256(payload)
+			b := ecdsa.SignCompact(secp, hash[:], true)
+			return append(b[1:], b[0]-31)
+		}},
+	} {
+		fund := d.end(d.make(alice, tx.Draft{}, func(m *metadata.Metadata) ([]byte, error) { return tx.Transfer(m, c.from, 1_000_000_000) }))
+		if fund.State != tx.Succeeded {
+			t.Fatalf("%v: %s", c.scheme, fund.Line())
+		}
+		p, err := d.pool.Prepare(ctx, tx.Draft{From: c.from}, named("System.remark", map[string]any{"remark": "0x" + strings.Repeat("cd", 300)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig, err := tx.ParseSignature(c.sign(p.Payload.Bytes()), c.from, p.Payload.Bytes())
+		if err != nil || sig.Scheme != c.scheme {
+			t.Fatalf("%v: %v, %v", c.scheme, sig.Scheme, err)
+		}
+		if s := d.end(p.Payload.Extrinsic(sig)); s.State != tx.Succeeded {
+			t.Errorf("%v: %s", c.scheme, s.Line())
+		}
+	}
 }
 
 // testRefusals has the runtime refuse what it would, before anybody hears of it.
