@@ -88,6 +88,7 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("TAOLIGHT", program)
 	env.Setenv("TAOLIGHT_VECTORS", os.Getenv("TAOLIGHT_VECTORS"))
+	env.Setenv("TAOLIGHT_SPEC_293", os.Getenv("TAOLIGHT_SPEC_293"))
 	return nil
 }
 
@@ -95,6 +96,8 @@ func condition(name string) (bool, error) {
 	switch name {
 	case "vectors":
 		return os.Getenv("TAOLIGHT_VECTORS") != "", nil
+	case "spec293":
+		return os.Getenv("TAOLIGHT_SPEC_293") != "", nil
 	case "root":
 		return os.Geteuid() == 0, nil
 	case "namespace":

@@ -348,9 +348,17 @@ func (a *app) rawCommand(build bool) *cobra.Command {
 		Example: `  taolight tx raw System.remark 0x746573740a
   taolight tx raw Utility.batch --args '{"calls": [{"System": {"remark": {"remark": "0x00"}}}]}'`,
 	}, -1, func(args []string, _ verify.AccountID) (control.TxCall, error) {
-		return control.TxCall{Kind: control.TxRaw, Words: args, Args: text}, nil
+		c := control.TxCall{Kind: control.TxRaw, Words: args, Args: text}
+		if file, ok := strings.CutPrefix(text, "@"); ok {
+			b, err := a.readBytes(file, tx.MaxExtrinsic)
+			if err != nil {
+				return c, err
+			}
+			c.Args = string(b)
+		}
+		return c, nil
 	})
-	cmd.Flags().StringVar(&text, "args", "", "the arguments as a JSON object, or list")
+	cmd.Flags().StringVar(&text, "args", "", "the arguments as a JSON object, or list; @FILE reads one")
 	return cmd
 }
 

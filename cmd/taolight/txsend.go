@@ -288,7 +288,7 @@ func (a *app) await(ctx context.Context, who control.Answerer, l *control.Transa
 	defer cancel()
 	t := &l.List[0]
 	for wait > 0 && !t.Done() {
-		next, err := who.Transactions(ctx, control.TxQuestion{Hash: t.Hash, Step: max(t.Step, 1)})
+		next, err := who.Transactions(ctx, control.TxQuestion{Hash: t.Hash, Step: t.Step})
 		if ctx.Err() != nil {
 			break
 		}

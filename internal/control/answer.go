@@ -96,6 +96,9 @@ type Answerer interface {
 	// Submit sends a transaction, and Transactions tells what became of it.
 	Submit(ctx context.Context, q SubmitQuestion) (*Transactions, error)
 	Transactions(ctx context.Context, q TxQuestion) (*Transactions, error)
+
+	// Governance tells who governs the chain, and what is under way.
+	Governance(ctx context.Context, q GovernanceQuestion) (*Governance, error)
 }
 
 // A CommitsQuestion asks for the weight commitments of a mechanism of a subnet.

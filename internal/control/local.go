@@ -98,6 +98,8 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 		return l.Gossip(ctx)
 	case methodPublish:
 		return answer(ctx, params, l.Publish)
+	case methodGovernance:
+		return answer(ctx, params, l.Governance)
 	case methodTxBuild:
 		return answer(ctx, params, l.Build)
 	case methodTxInspect:

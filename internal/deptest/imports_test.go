@@ -83,6 +83,11 @@ var rules = []rule{
 		reason:  "codecs are functions from bytes to values, tested without a socket",
 	},
 	{
+		from:    []string{"./lightclient/tx/..."},
+		forbids: []string{libp2p, "net", "net/http/...", "time", "./lightclient/p2p/...", "./lightclient/wire/..."},
+		reason:  "transactions ask the node for proven state and for peers' ears; blocks are their clock, and they hold neither a key nor a socket",
+	},
+	{
 		from: []string{"./lightclient/runtime/metadata/..."},
 		forbids: []string{"./...", "-./verify", "-./verify/scale", "-./lightclient/runtime/metadata/...", libp2p, "net/...", "os",
 			"time", "context", "log/...", "sync/...", "reflect", "unsafe"},

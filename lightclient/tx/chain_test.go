@@ -1,7 +1,9 @@
 package tx_test
 
 import (
+	"bytes"
 	"context"
+	"crypto/ed25519"
 	"encoding/json"
 	"errors"
 	"os"
@@ -12,6 +14,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/decred/dcrd/dcrec/secp256k1/v4"
+	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 	"github.com/oasisprotocol/curve25519-voi/primitives/sr25519"
 
 	"github.com/taolight/taolight/internal/demonet"
@@ -112,7 +116,7 @@ func (m *memory) Commit() error {
 
 // chainFor starts a localnet on a real runtime and a light node that has joined it: that of spec 103, and with
 // TAOLIGHT_SPEC_293 a newer one.
-func chainFor(t *testing.T, spec string, cfg demonet.Config) (*demonet.Network, *lightclient.Node) {
+func chainFor(t testing.TB, spec string, cfg demonet.Config) (*demonet.Network, *lightclient.Node) {
 	t.Helper()
 	b, err := os.ReadFile(spec)
 	if err != nil {
@@ -150,7 +154,7 @@ func chainFor(t *testing.T, spec string, cfg demonet.Config) (*demonet.Network, 
 	return net, node
 }
 
-func background(t *testing.T, f func(ctx context.Context)) (stop func()) {
+func background(t testing.TB, f func(ctx context.Context)) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan struct{})
 	go func() { defer close(done); f(ctx) }()
@@ -159,14 +163,14 @@ func background(t *testing.T, f func(ctx context.Context)) (stop func()) {
 	return stop
 }
 
-func patient(t *testing.T) context.Context {
+func patient(t testing.TB) context.Context {
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	t.Cleanup(cancel)
 	return ctx
 }
 
 // spec103 is the test network's genesis.
-func spec103(t *testing.T) string {
+func spec103(t testing.TB) string {
 	t.Helper()
 	dir := os.Getenv("TAOLIGHT_VECTORS")
 	if dir == "" {
@@ -347,7 +351,7 @@ func testChain(t *testing.T, spec string) {
 	}
 	// In a block, succeeded, and failed inside.
 	inner := map[string]any{"Balances": map[string]any{"force_transfer": map[string]any{
-		"source": bob.Account().String(), "dest": alice.Account().String(), "value": 3_000_000_000_000_000_000,
+		"source": bob.Account().String(), "dest": alice.Account().String(), "value": uint64(3_000_000_000_000_000_000),
 	}}}
 	s = d.end(d.make(alice, tx.Draft{}, named("Sudo.sudo", map[string]any{"call": inner})))
 	if why := s.Outcome.Failed(); s.State != tx.Succeeded || !s.Outcome.OK || why == nil || !slices.Contains(tooMuch, why.Name) {
@@ -356,7 +360,44 @@ func testChain(t *testing.T, spec string) {
 	if !strings.Contains(s.Line(), "inside") {
 		t.Errorf("sudo of what fails: %s", s.Line())
 	}
+	testSchemes(d, alice)
 	testRefusals(t, net, d, alice, bob)
+}
+
+// testSchemes has accounts of the other two schemes sign: the runtime takes what is taken here.
+func testSchemes(d *desk, alice *key) {
+	t := d.t
+	ctx := patient(t)
+	edwards := ed25519.NewKeyFromSeed(bytes.Repeat([]byte{3}, ed25519.SeedSize))
+	secp := secp256k1.PrivKeyFromBytes(bytes.Repeat([]byte{4}, 32))
+	for _, c := range []struct {
+		scheme tx.Scheme
+		from   verify.AccountID
+		sign   func(payload []byte) []byte
+	}{
+		{tx.Ed25519, verify.AccountID(edwards.Public().(ed25519.PublicKey)), func(payload []byte) []byte { return ed25519.Sign(edwards, payload) }},
+		{tx.Ecdsa, verify.AccountID(verify.Blake2b256(secp.PubKey().SerializeCompressed())), func(payload []byte) []byte {
+			hash := verify.Blake2b256(payload)
+			b := ecdsa.SignCompact(secp, hash[:], true)
+			return append(b[1:], b[0]-31)
+		}},
+	} {
+		fund := d.end(d.make(alice, tx.Draft{}, func(m *metadata.Metadata) ([]byte, error) { return tx.Transfer(m, c.from, 1_000_000_000) }))
+		if fund.State != tx.Succeeded {
+			t.Fatalf("%v: %s", c.scheme, fund.Line())
+		}
+		p, err := d.pool.Prepare(ctx, tx.Draft{From: c.from}, named("System.remark", map[string]any{"remark": "0x" + strings.Repeat("cd", 300)}))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sig, err := tx.ParseSignature(c.sign(p.Payload.Bytes()), c.from, p.Payload.Bytes())
+		if err != nil || sig.Scheme != c.scheme {
+			t.Fatalf("%v: %v, %v", c.scheme, sig.Scheme, err)
+		}
+		if s := d.end(p.Payload.Extrinsic(sig)); s.State != tx.Succeeded {
+			t.Errorf("%v: %s", c.scheme, s.Line())
+		}
+	}
 }
 
 // testRefusals has the runtime refuse what it would, before anybody hears of it.

@@ -12,7 +12,7 @@ import (
 var ErrEvents = errors.New("events do not tell")
 
 // maxEvents bounds the events of one extrinsic that are kept.
-const maxEvents = 256
+const maxEvents = 64
 
 // An Event is an event of an extrinsic.
 type Event struct {
@@ -101,7 +101,7 @@ func OutcomeOf(m *metadata.Metadata, events []byte, index uint32) (*Outcome, err
 			}
 		}
 		if len(o.Events) < maxEvents {
-			o.Events = append(o.Events, Event{Name: name, Text: inner.String(), Failure: failure})
+			o.Events = append(o.Events, Event{Name: name, Text: clip(inner.AppendText(nil)), Failure: failure})
 		}
 	}
 	if !ended {

@@ -150,7 +150,7 @@ func decodeEntry(b []byte) (*entry, error) {
 	if e.Hash != e.hash.String() {
 		return nil, fmt.Errorf("%w: its hash is %v", ErrPayload, e.hash)
 	}
-	e.seen = e.Submitted
+	e.seen, e.Step = e.Submitted, max(e.Step, 1)
 	return e, nil
 }
 
@@ -398,7 +398,7 @@ func (p *Pool) Submit(ctx context.Context, extrinsic []byte, twice bool) (Tracke
 	}
 	e.Tracked = Tracked{
 		Hash: s.Hash.String(), Extrinsic: hexText(extrinsic), From: s.Payload.From.String(), Nonce: s.Payload.Nonce, Call: clip(s.Call.AppendText(nil)),
-		Spec: t.SpecVersion, Submitted: t.Number, Last: s.Payload.Era.Last(t.Number), State: Pending,
+		Spec: t.SpecVersion, Submitted: t.Number, Last: s.Payload.Era.Last(t.Number), State: Pending, Step: 1,
 	}
 	if t.Number >= e.Last {
 		return Tracked{}, fmt.Errorf("%w: #%d was the last block that could hold it, the finalized block is #%d", ErrLapsed, e.Last, t.Number)

@@ -56,7 +56,7 @@ var (
 		{"UnknownOrigin", "nobody signed it"},
 	}
 	unknown = [...]reason{
-		{"CannotLookup", "the runtime does not know its signer"},
+		{"CannotLookup", "the runtime cannot tell its signer, or was built without the metadata hash that it signed"},
 		{"NoUnsignedValidator", "nothing of its kind goes without a signature"},
 		{"Custom", ""},
 	}
