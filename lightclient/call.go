@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/libp2p/go-libp2p/core/peer"
 
@@ -63,12 +64,18 @@ func (l *look) call(method string, input []byte, number *uint32) (*demand, *Call
 	if err != nil {
 		return nil, nil, err
 	}
+	return l.callIn(at, method, input)
+}
+
+func (l *look) callIn(at FinalBlock, method string, input []byte) (*demand, *Call, error) {
 	r, err := l.runtimeAt(at)
 	if err != nil {
 		return nil, nil, err
 	}
 	s := l.demand(at)
-	s.offer(method, input)
+	if !ofCode(method) {
+		s.offer(method, input)
+	}
 	c := &Call{Block: at, Method: method, Input: input, Code: r.CodeHash(), Version: r.Version(), Compiled: r.Compiled()}
 	c.Output, err = r.Call(l.ctx, method, input, runtime.NewOverlay(s))
 	c.Peers, c.OnDemand = s.peers, s.asked
@@ -76,6 +83,12 @@ func (l *look) call(method string, input []byte, number *uint32) (*demand, *Call
 		err = s.err // what the execution made of it says less
 	}
 	return s, c, err
+}
+
+// ofCode reports whether what a method answers follows from the code alone: then no peer is asked for a proof of
+// the call. A runtime of which that is not so reads key by key.
+func ofCode(method string) bool {
+	return method == "Core_version" || strings.HasPrefix(method, "Metadata_")
 }
 
 // blockAt returns the block with a number, the head if it is nil.

@@ -19,6 +19,8 @@
 //	book.go     known addresses, back-off and bans
 //	read.go     storage reads from several peers
 //	past.go     finalized blocks below the head, and their states
+//	heads.go    what is held of the chain, for many who wait for it
+//	located.go  reads and calls at a block found by its hash, which share what was proven
 //	typed.go    weights, epochs and commitments, asked of a running node
 //	commitments.go, history.go, calls.go
 //	            what is pending, what became of the rest, and what extrinsics revealed

@@ -2,6 +2,7 @@ package lightclient_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -142,6 +143,9 @@ func TestConflict(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := status(t, node)
+	if err := node.MaySign(); !errors.Is(err, lightclient.ErrConflict) {
+		t.Errorf("may sign: %v", err)
+	}
 	if s.State != "conflict" || s.Health[0].Code != "finality-conflict" || s.Finalized.Number != before.Finalized.Number {
 		t.Errorf("state %q, finalized %d, was %d, health %+v", s.State, s.Finalized.Number, before.Finalized.Number, s.Health)
 	}

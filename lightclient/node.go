@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	goruntime "runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/libp2p/go-libp2p/core/crypto"
@@ -102,7 +103,9 @@ type Node struct {
 	ready  chan struct{} // closed when the node has caught up
 	wg     sync.WaitGroup
 
-	codes codes
+	codes  codes
+	proofs proofs
+	heads  atomic.Pointer[Heads] // stored by the loop
 
 	mu    sync.Mutex
 	conns map[peer.ID]*conn // guarded by mu; dialling, opening or open
@@ -116,6 +119,7 @@ type Node struct {
 	kadNext     time.Time
 	kadWait     time.Duration
 	kadBusy     bool
+	headsAsked  bool
 	written     uint32 // number of the head last written
 	writtenHash verify.Hash
 	storeErr    error
@@ -128,6 +132,7 @@ type Node struct {
 	restored    uint32
 	finalMove   time.Time // when the finalized head last moved; monotonic
 	peersSaved  time.Time
+	moved       chan struct{} // closed, and made anew, when the finalized head moves
 	startedMono time.Time
 	healthAt    time.Time
 	health      map[string]bool
@@ -161,6 +166,7 @@ func New(cfg Config) (*Node, error) {
 		calls:    make(chan func()),
 		done:     make(chan struct{}),
 		ready:    make(chan struct{}),
+		moved:    make(chan struct{}),
 		conns:    make(map[peer.ID]*conn),
 		past:     make(map[uint32]FinalBlock),
 		revealed: make(map[uint32][]reveal),
@@ -404,6 +410,7 @@ func (n *Node) loop(ctx context.Context) error {
 		if moved && (n.cfg.Moved != nil || n.server != nil) {
 			n.tellMoved()
 		}
+		n.tellHeads()
 		n.stepPeers(ctx, now)
 		n.stepHealth(now)
 		n.stepStore(now)
@@ -523,6 +530,8 @@ func (n *Node) execute(ctx context.Context, now time.Time, action any) {
 // finalized keeps the head: at once after a jump over a set change, else every 25 blocks.
 func (n *Node) finalized(now time.Time, a Finalized) {
 	n.finalMove = time.Now()
+	close(n.moved)
+	n.moved = make(chan struct{})
 	last := a.Blocks[len(a.Blocks)-1]
 	n.note("final", "#%d %s", last.Header.Number, last.Hash.Short())
 	if n.cfg.Store == nil {

@@ -169,7 +169,10 @@ func (n *Node) KeysAt(ctx context.Context, number uint32, prefix []byte, limit i
 	return l.keysAt(number, prefix, limit)
 }
 
-func (l *look) depth(at FinalBlock) uint32 { return l.head.Header.Number - at.Header.Number }
+// depth is how far a block is below the finalized one; a block above it is as new as that.
+func (l *look) depth(at FinalBlock) uint32 {
+	return l.head.Header.Number - min(at.Header.Number, l.head.Header.Number)
+}
 
 // block proves a header.
 func (l *look) block(number uint32) (FinalBlock, error) {

@@ -138,15 +138,20 @@ func (h *Header) append(b []byte, digest []DigestItem) []byte {
 	b = append(b, h.ExtrinsicsRoot[:]...)
 	b = scale.AppendCompact(b, uint64(len(digest)))
 	for i := range digest {
-		it := &digest[i]
-		b = append(b, byte(it.Type))
-		switch it.Type {
-		case DigestConsensus, DigestSeal, DigestPreRuntime:
-			b = append(b, it.Engine[:]...)
-			b = scale.AppendBlob(b, it.Data)
-		case DigestOther:
-			b = scale.AppendBlob(b, it.Data)
-		}
+		b = digest[i].Append(b)
+	}
+	return b
+}
+
+// Append appends the SCALE encoding of one digest item.
+func (it *DigestItem) Append(b []byte) []byte {
+	b = append(b, byte(it.Type))
+	switch it.Type {
+	case DigestConsensus, DigestSeal, DigestPreRuntime:
+		b = append(b, it.Engine[:]...)
+		b = scale.AppendBlob(b, it.Data)
+	case DigestOther:
+		b = scale.AppendBlob(b, it.Data)
 	}
 	return b
 }

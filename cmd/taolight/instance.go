@@ -16,6 +16,7 @@ import (
 	"github.com/taolight/taolight/internal/demonet"
 	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/lightclient/runtime"
+	"github.com/taolight/taolight/lightclient/tx"
 	"github.com/taolight/taolight/storage"
 )
 
@@ -124,15 +125,31 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 	if s.talk != nil {
 		s.talk.light = s.node
 	}
+	pool, err := tx.New(tx.Config{Node: s.node, Store: s.store, Notes: func(format string, args ...any) {
+		if notes != nil {
+			notes(lightclient.Note{Topic: "tx", Text: fmt.Sprintf(format, args...)})
+		}
+	}})
+	if err != nil {
+		return fail(err)
+	}
 	s.local = &control.Local{
-		Talk: s.talk.talking(),
+		Talk: s.talk.talking(), Pool: pool,
 		Node: s.node, Checkpoint: p.root, Root: p.from, Store: s.store, DataDir: p.dir,
 		Version: version, Demo: p.demo, Joined: joined,
 	}
 	ended := make(chan error, 1)
 	s.ended = ended
+	followed := make(chan struct{})
 	go func() {
-		ended <- s.node.Run(ctx)
+		defer close(followed)
+		pool.Run(ctx)
+	}()
+	go func() {
+		err := s.node.Run(ctx)
+		cancel()
+		<-followed // it writes to the store
+		ended <- err
 		close(ended)
 	}()
 	if s.net != nil && s.talk != nil {

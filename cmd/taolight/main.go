@@ -137,7 +137,8 @@ headers, finality and storage, from a checkpoint on, with no server to trust.`,
 		a.statusCommand(), a.peersCommand(), a.headCommand(), a.getCommand(),
 		a.metagraphCommand(), a.yumaCommand(), a.subnetsCommand(), a.accountCommand(),
 		a.commitsCommand(), a.weightsCommand(), a.bundleCommand(), a.callCommand(), a.runtimeCommand(), a.gossipCommand(),
-		a.walletCommand(), a.neuronCommand(),
+		a.governanceCommand(),
+		a.walletCommand(), a.txCommand(), a.neuronCommand(),
 		a.checkpointCommand(), a.verifyCommand(), a.checkCommand(), a.backupCommand(), a.restoreCommand(),
 		a.completionCommand(), a.versionCommand())
 	root.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {

@@ -25,7 +25,8 @@ func (a *app) runCommand() *cobra.Command {
 		Short:   "join a network, verify it, answer questions about it",
 		Long: `Joins a network as a light client, catches up with its finalized head and follows
 it, until it is stopped (Ctrl-C; a second one leaves at once). One line for each
-change of state. Other commands with the same --network and --data-dir ask it.
+change of state. Other commands with the same --network and --data-dir ask it,
+and tools made for a full node by JSON-RPC (btcli --network local, polkadot.js).
 
 The network is finney, test, demo, or a file: a raw chain spec, or a checkpoint.
 demo is a small chain in this process, with real sockets, seals and votes; with
@@ -120,6 +121,11 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 			return err
 		}
 	}
+	stopRPC, err := s.serveRPC(ctx, j)
+	if err != nil {
+		s.stop(leaveTime)
+		return err
+	}
 	// The store's lock says that this is the only node here, so a socket that is there is dead.
 	server, err := control.Listen(p.dir)
 	if err != nil {
@@ -136,6 +142,7 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 		}
 	case <-ctx.Done():
 	}
+	stopRPC()
 	head, _ := s.store.Head()
 	if serr := s.stop(leaveTime); serr != nil {
 		j.warn("store", "%v", serr)

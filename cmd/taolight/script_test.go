@@ -46,6 +46,7 @@ func TestScript(t *testing.T) {
 			"hold":    hold,
 			"set":     set,
 			"axon":    serveAxon,
+			"rpc":     askRPC,
 		},
 	})
 }
@@ -57,6 +58,7 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("HOME", home)
 	env.Setenv("XDG_RUNTIME_DIR", "")
+	env.Setenv("TAOLIGHT_RPC_LISTEN", "none") // scripts run at once, and there is one usual port
 	facts := filepath.Join(env.WorkDir, "facts")
 	if err := os.Mkdir(facts, 0o700); err != nil {
 		return err
@@ -86,6 +88,7 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("TAOLIGHT", program)
 	env.Setenv("TAOLIGHT_VECTORS", os.Getenv("TAOLIGHT_VECTORS"))
+	env.Setenv("TAOLIGHT_SPEC_293", os.Getenv("TAOLIGHT_SPEC_293"))
 	return nil
 }
 
@@ -93,6 +96,8 @@ func condition(name string) (bool, error) {
 	switch name {
 	case "vectors":
 		return os.Getenv("TAOLIGHT_VECTORS") != "", nil
+	case "spec293":
+		return os.Getenv("TAOLIGHT_SPEC_293") != "", nil
 	case "root":
 		return os.Geteuid() == 0, nil
 	case "namespace":

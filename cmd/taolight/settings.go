@@ -34,6 +34,9 @@ func (a *app) settings(cmd *cobra.Command, keys ...string) {
 		}
 		// The values are read by internal/config, which also says what is wrong with them.
 		cmd.Flags().Var(new(words), s.Flag, help)
+		if s.Switch {
+			cmd.Flags().Lookup(s.Flag).NoOptDefVal = "true"
+		}
 	}
 	cmd.Flags().String("config", "", "settings file (default taolight/taolight.toml in ~/.config or /etc)")
 }

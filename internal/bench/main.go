@@ -41,6 +41,7 @@ var sections = []struct {
 	{"bundle", bundles},
 	{"runtime", executed},
 	{"localnet", localnets},
+	{"rpc", served},
 	{"axon", axons},
 	{"size", sizes},
 	{"node", node},

@@ -60,7 +60,7 @@ func sizes() ([]row, error) {
 
 // build makes a program of the main module as a release is made.
 func build(out, pkg string, env ...string) error {
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", "-s -w", "-o", out, "./"+pkg)
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", out, "./"+pkg)
 	cmd.Dir = filepath.Join("..", "..") // make bench runs this in internal/bench
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
 	if text, err := cmd.CombinedOutput(); err != nil {

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -70,11 +71,25 @@ type Config struct {
 	Listen      []string // multiaddrs to listen on for them; empty: port GossipPort, on loopback for a demo network
 	Carriers    []string // dir:PATH, serial:DEVICE or exec:COMMAND, which carry proofs without an internet
 	MaxMBPerDay float64  // millions of bytes a day in both directions; 0: no limit
+	RPC         RPC
 	Power       Power
 	LogLevel    string // debug, info, warn or error
 
 	origin map[string]string
 }
+
+// RPC is for tools that ask by JSON-RPC.
+type RPC struct {
+	Listen  string   // ADDRESS:PORT, or None
+	Best    bool     // show blocks that may still be replaced
+	Submit  bool     // take transactions from others than this machine
+	Origins []string // of web pages that may ask; "*": all
+	Hosts   []string // names by which it may be asked
+	Rate    int      // requests a second of one address; 0: no limit
+}
+
+// None is what RPC.Listen is where nobody may ask.
+const None = "none"
 
 // Power is what the owner of a battery knows and wants. Percentages of 0 are the chemistry's.
 type Power struct {
@@ -117,6 +132,7 @@ type Setting struct {
 	Default string // as text; a list's items separated by spaces
 	List    bool   // the flag may be repeated; in the file an array
 	Bool    bool   // true or false, in the file without quotes
+	Switch  bool   // the flag alone means true
 
 	set func(c *Config, values []string) error
 }
@@ -154,6 +170,19 @@ var settings = []Setting{
 		}},
 	{Key: "max_mb_per_day", Help: "most traffic of a day in MB, both ways; 0: no limit", Default: "0",
 		set: func(c *Config, v []string) (err error) { c.MaxMBPerDay, err = decimal(v[0], 0, 1e6); return err }},
+
+	{Key: "rpc.listen", Help: "where tools may ask by JSON-RPC: ADDRESS:PORT, or none", Default: "127.0.0.1:9944",
+		set: func(c *Config, v []string) (err error) { c.RPC.Listen, err = rpcListen(v[0]); return err }},
+	{Key: "rpc.best", Help: "show them blocks that may still be replaced, as full nodes do", Default: "false", Bool: true, Switch: true,
+		set: func(c *Config, v []string) (err error) { c.RPC.Best, err = truth(v[0]); return err }},
+	{Key: "rpc.submit", Help: "take transactions also from other machines", Default: "false", Bool: true, Switch: true,
+		set: func(c *Config, v []string) (err error) { c.RPC.Submit, err = truth(v[0]); return err }},
+	{Key: "rpc.origins", Flag: "rpc-origin", Help: "web page that may ask, besides local ones; * is any", Default: "https://polkadot.js.org", List: true,
+		set: func(c *Config, v []string) (err error) { c.RPC.Origins, err = origins(v); return err }},
+	{Key: "rpc.hosts", Flag: "rpc-host", Help: "name by which other machines may ask, like pi.lan", List: true,
+		set: func(c *Config, v []string) (err error) { c.RPC.Hosts, err = hosts(v); return err }},
+	{Key: "rpc.rate", Help: "requests a second that one address may make; 0: no limit", Default: "1000",
+		set: func(c *Config, v []string) (err error) { c.RPC.Rate, err = between(v[0], 0, 1e6); return err }},
 
 	{Key: "power.sources", Flag: "power-source", Help: "meter to read: auto, none, sysfs, vedirect:PORT, nut:UPS@HOST, …", Default: "auto", List: true,
 		set: func(c *Config, v []string) (err error) { c.Power.Sources, err = powerSources(v); return err }},
@@ -335,6 +364,41 @@ func window(s string) (string, error) {
 		return "", fmt.Errorf("%w %q: want LEN/EVERY in blocks, like 15/1200", ErrValue, s)
 	}
 	return s, nil
+}
+
+// rpcListen accepts an address of a machine and a port, so that nothing has to be looked up.
+func rpcListen(s string) (string, error) {
+	if s == None {
+		return s, nil
+	}
+	if a, err := netip.ParseAddrPort(s); err != nil || a.Addr().Zone() != "" {
+		return "", fmt.Errorf("%w %q: want an address with a port, like 127.0.0.1:9944, or none", ErrValue, s)
+	}
+	return s, nil
+}
+
+// origins accepts what browsers send: a scheme and a host, and no path.
+func origins(list []string) ([]string, error) {
+	var out []string
+	for _, s := range list {
+		scheme, host, ok := strings.Cut(s, "://")
+		if s != "*" && (!ok || scheme == "" || host == "" || strings.ContainsAny(host, "/ ")) {
+			return nil, fmt.Errorf("%w %q: want an origin like https://polkadot.js.org, or *", ErrValue, s)
+		}
+		out = append(out, s)
+	}
+	return out, nil
+}
+
+func hosts(list []string) ([]string, error) {
+	var out []string
+	for _, s := range list {
+		if s == "" || strings.ContainsAny(s, "/: *") {
+			return nil, fmt.Errorf("%w %q: want a name without port, like pi.lan", ErrValue, s)
+		}
+		out = append(out, strings.ToLower(s))
+	}
+	return out, nil
 }
 
 func powerSources(list []string) ([]string, error) {

@@ -277,7 +277,7 @@ func TestExample(t *testing.T) {
 		}
 	}
 	shown.DataDir, shown.Peers, shown.Watch, shown.origin, empty.origin = "", nil, nil, nil, nil // these have no one default
-	shown.Listen, shown.Carriers = nil, nil
+	shown.Listen, shown.Carriers, shown.RPC.Hosts = nil, nil, nil
 	if !reflect.DeepEqual(shown, empty) {
 		t.Errorf("the example shows %+v, the defaults are %+v", shown, empty)
 	}

@@ -38,6 +38,12 @@ const (
 
 	methodGossip  = "gossip"
 	methodPublish = "publish"
+
+	methodTxBuild    = "tx build"
+	methodTxInspect  = "tx inspect"
+	methodTxSubmit   = "tx submit"
+	methodTxStatus   = "tx status"
+	methodGovernance = "governance"
 )
 
 // Schema is the version of the answers' JSON form: fields are added, never renamed.
@@ -83,6 +89,16 @@ type Answerer interface {
 	Gossip(ctx context.Context) (*Gossip, error)
 	// Publish takes a bundle or evidence, verifies it, and hands it on.
 	Publish(ctx context.Context, q PublishQuestion) (*Published, error)
+
+	// Build makes the payload of a transaction, and Inspect tells what one of somebody else's would do.
+	Build(ctx context.Context, q BuildQuestion) (*Built, error)
+	Inspect(ctx context.Context, q InspectQuestion) (*Built, error)
+	// Submit sends a transaction, and Transactions tells what became of it.
+	Submit(ctx context.Context, q SubmitQuestion) (*Transactions, error)
+	Transactions(ctx context.Context, q TxQuestion) (*Transactions, error)
+
+	// Governance tells who governs the chain, and what is under way.
+	Governance(ctx context.Context, q GovernanceQuestion) (*Governance, error)
 }
 
 // A CommitsQuestion asks for the weight commitments of a mechanism of a subnet.

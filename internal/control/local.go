@@ -12,6 +12,7 @@ import (
 
 	"github.com/taolight/taolight/gossip"
 	"github.com/taolight/taolight/lightclient"
+	"github.com/taolight/taolight/lightclient/tx"
 	"github.com/taolight/taolight/storage"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/aura"
@@ -31,6 +32,7 @@ type Local struct {
 	Joined     bool // the node was started for one question
 	Talk       func() *gossip.Node
 	Second     *lightclient.Node // the light node beside this one on a demo network, which has no peer of the chain
+	Pool       *tx.Pool          // nil: no transactions
 }
 
 // Handle answers one question of a Client.
@@ -96,6 +98,16 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 		return l.Gossip(ctx)
 	case methodPublish:
 		return answer(ctx, params, l.Publish)
+	case methodGovernance:
+		return answer(ctx, params, l.Governance)
+	case methodTxBuild:
+		return answer(ctx, params, l.Build)
+	case methodTxInspect:
+		return answer(ctx, params, l.Inspect)
+	case methodTxSubmit:
+		return answer(ctx, params, l.Submit)
+	case methodTxStatus:
+		return answer(ctx, params, l.Transactions)
 	case methodBackup:
 		if l.Store == nil {
 			return nil, errNoStore

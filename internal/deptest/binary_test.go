@@ -21,7 +21,7 @@ func goBuild(t *testing.T, dir, pkg, ldflags string, env ...string) (string, []b
 		t.Skip("building takes long; -short was given")
 	}
 	out := filepath.Join(t.TempDir(), "binary")
-	cmd := exec.Command("go", "build", "-trimpath", "-ldflags", ldflags, "-o", out, pkg)
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", ldflags, "-o", out, pkg)
 	cmd.Dir = dir
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
 	text, err := cmd.CombinedOutput()

@@ -62,6 +62,16 @@ var rules = []rule{
 		reason:  "the light client writes no file: every byte that wears an SD card is counted in storage",
 	},
 	{
+		from:    []string{"./lightclient/rpc/..."},
+		forbids: []string{"./lightclient/p2p/...", "./lightclient/wire/...", libp2p, bbolt, "os/..."},
+		reason:  "what tools are told is what the node has proven: who answers them knows no peer, no wire and no file",
+	},
+	{
+		from:    []string{"./lightclient/...", "-./lightclient/rpc/..."},
+		forbids: []string{"net/http/...", "github.com/gorilla/..."},
+		reason:  "tools come in at one door",
+	},
+	{
 		from:    []string{"./lightclient/runtime/..."},
 		forbids: []string{"./...", "-./verify/...", libp2p, "net/..."},
 		reason: "what executes a runtime knows its code and a state; it opens files for one folder only, that of compiled code, " +
@@ -71,6 +81,11 @@ var rules = []rule{
 		from:    []string{"./lightclient/wire/..."},
 		forbids: []string{libp2p, "net/...", "os", "time", "context"},
 		reason:  "codecs are functions from bytes to values, tested without a socket",
+	},
+	{
+		from:    []string{"./lightclient/tx/..."},
+		forbids: []string{libp2p, "net", "net/http/...", "time", "./lightclient/p2p/...", "./lightclient/wire/..."},
+		reason:  "transactions ask the node for proven state and for peers' ears; blocks are their clock, and they hold neither a key nor a socket",
 	},
 	{
 		from: []string{"./lightclient/runtime/metadata/..."},

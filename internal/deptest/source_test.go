@@ -113,6 +113,10 @@ var driven = map[string]string{
 	"lightclient/past.go":      "waits for the peers that it asks for the past",
 	"lightclient/typed.go":     "waits for what its questions need of the past",
 	"lightclient/prove.go":     "waits for what a bundle needs",
+
+	"lightclient/transactions.go": "waits for peers and blocks",
+	"lightclient/heads.go":        "asks the running node",
+	"lightclient/located.go":      "waits for the peers that it asks for a state",
 }
 
 // pure lists the packages of which no file may wait or ask what time it is, but for those in driven.

@@ -1,4 +1,4 @@
-// Command interop lets a stock light client from npm judge the demo network.
+// Command interop lets clients from npm judge the demo network and what a node answers.
 //
 //	go run . [-spec RAW_SPEC.json] [-heads 80] [-through]
 //
@@ -9,6 +9,9 @@
 // over a set change and a fork, every value that the client printed must be the chain's own, every call
 // must have come out as the chain's own executor has it, and an extrinsic that the client sent must be in a
 // block.
+//
+// Then a taolight joins that network, by the same file, and @polkadot/api and polkadot-api are pointed at it
+// (tools.mjs, tools.go): what they were shown, and what became of what they sent, has to be so on the chain.
 //
 // With -through, the client is given one address only: that of a taolight node that follows the demo
 // network and serves. So a stock client lives off a light node, and judges that too; there are no forks
@@ -44,12 +47,12 @@ import (
 	"github.com/taolight/taolight/verify"
 )
 
-//go:embed package.json follow.mjs
+//go:embed package.json follow.mjs tools.mjs
 var script embed.FS
 
 const (
 	installTime = 2 * time.Minute
-	followTime  = 3 * time.Minute
+	followTime  = 5 * time.Minute
 	blockTime   = 300 * time.Millisecond
 	history     = 150
 	setChanges  = 70
@@ -113,7 +116,10 @@ func run(specFile string, heads int, through bool) error {
 	} else {
 		go fork(ctx, n)
 	}
-	return judge(ctx, n, dir, file, heads)
+	if err := judge(ctx, n, dir, file, heads); err != nil || through {
+		return err
+	}
+	return judgeTools(ctx, n, dir, file)
 }
 
 // readSpec reads the chain spec with the runtime.
