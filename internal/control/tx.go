@@ -294,6 +294,8 @@ func (l *Local) txError(ctx context.Context, err error) error {
 		return Errorf(Usage, "%w", err)
 	case errors.Is(err, tx.ErrLapsed):
 		return Errorf(Stale, "%w", err).WithHint("build it anew: what was signed can be in no block any more")
+	case errors.Is(err, lightclient.ErrNotYet):
+		return Errorf(Stale, "%w", err).WithHint("whoever made it has seen a newer block: try again in a moment")
 	case errors.Is(err, tx.ErrSignature):
 		return Errorf(Unproven, "%w", err).WithHint("it may be made for another network or another runtime, or signed with another key")
 	case errors.Is(err, tx.ErrOther):

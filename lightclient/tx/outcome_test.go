@@ -80,6 +80,7 @@ func TestRefusals(t *testing.T) {
 		{[]byte{1, 0, 1}, "Payment", "fee"},
 		{[]byte{1, 0, 7, 6}, "RateLimitExceeded", "(custom error 6)"},
 		{[]byte{1, 0, 7, 19}, "UidNotFound", "(custom error 19)"},
+		{[]byte{1, 0, 7, 27}, "DelegateTakeTooHigh or NonAssociatedColdKey", "to spec 425"},
 		{[]byte{1, 0, 7, 200}, "Custom(200)", "not known here"},
 		{[]byte{1, 0, 99}, "variant 99", "not known here"},
 		{[]byte{1, 1, 0}, "CannotLookup", "signer"},

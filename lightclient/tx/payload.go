@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/lightclient/runtime/metadata"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/scale"
@@ -360,7 +361,7 @@ func (t *Terms) Fits(p *Payload, birth func(number uint32) (verify.Hash, error))
 		}
 		begin := p.Era.Birth(p.EraBlock)
 		if begin > t.Number {
-			return fmt.Errorf("%w: its era begins with #%d, the finalized block is #%d", ErrOther, begin, t.Number)
+			return fmt.Errorf("its era begins with #%d: %w, the head is #%d", begin, lightclient.ErrNotYet, t.Number)
 		}
 		hash, err := birth(begin)
 		if err != nil {

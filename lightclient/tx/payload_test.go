@@ -10,6 +10,7 @@ import (
 	"github.com/decred/dcrd/dcrec/secp256k1/v4"
 	"github.com/decred/dcrd/dcrec/secp256k1/v4/ecdsa"
 
+	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/lightclient/runtime/metadata"
 	"github.com/taolight/taolight/verify"
 )
@@ -276,9 +277,15 @@ func TestFiles(t *testing.T) {
 				}
 			}
 			if o.Period > 0 {
+				behind := *terms
+				behind.Number -= 2
+				back, _, _ := Parse(b)
+				if err := behind.Fits(back, birth); !errors.Is(err, lightclient.ErrNotYet) {
+					t.Errorf("before its era: %v", err)
+				}
 				gone := later
 				gone.Number += uint32(o.Period)
-				back, _, _ := Parse(b)
+				back, _, _ = Parse(b)
 				if err := gone.Fits(back, birth); !errors.Is(err, ErrLapsed) {
 					t.Errorf("after its era: %v", err)
 				}

@@ -62,13 +62,13 @@ var (
 	}
 )
 
-// custom are the codes of subtensor's own checks (common/src/transaction_error.rs, spec 425). Older runtimes gave
-// some of the numbers another meaning.
+// custom are the codes of subtensor's own checks (common/src/transaction_error.rs). Those to 24 have meant the same
+// since they are there; of the others three were given to something else after spec 425, and both meanings are told.
 var custom = map[uint8]reason{
-	0:   {"ColdkeySwapAnnounced", "a swap of the coldkey is announced"},
+	0:   {"ColdkeyInSwapSchedule", "a swap of the coldkey is announced"},
 	1:   {"StakeAmountTooLow", "too little stake, or not enough of it for weights"},
 	2:   {"BalanceTooLow", "the balance is too low"},
-	3:   {"SubnetDoesntExist", "there is no such subnet"},
+	3:   {"SubnetNotExists", "there is no such subnet"},
 	4:   {"HotkeyAccountDoesntExist", "the hotkey is not known to the chain"},
 	5:   {"NotEnoughStakeToWithdraw", "there is less stake than that"},
 	6:   {"RateLimitExceeded", "too soon after the last one of its kind"},
@@ -90,9 +90,22 @@ var custom = map[uint8]reason{
 	22:  {"InvalidRealAccount", "the account it acts for is none"},
 	23:  {"FailedShieldedTxParsing", "the shielded transaction cannot be read"},
 	24:  {"InvalidShieldedTxPubKeyHash", "it is shielded with a key that is not the next author's"},
-	25:  {"NonAssociatedColdKey", "the coldkey does not own the hotkey"},
-	26:  {"DelegateTakeTooLow", "the take is too low"},
-	27:  {"DelegateTakeTooHigh", "the take is too high"},
+	25:  {"NonAssociatedColdKey or CommitRevealEnabled", "to spec 425: the coldkey does not own the hotkey; later: the subnet wants commitments"},
+	26:  {"DelegateTakeTooLow or CommitRevealDisabled", "to spec 425: the take is too low; later: the subnet takes no commitments"},
+	27:  {"DelegateTakeTooHigh or NonAssociatedColdKey", "to spec 425: the take is too high; later: the coldkey does not own the hotkey"},
+	28:  {"InvalidIpType", "the kind of address is neither 4 nor 6"},
+	29:  {"IncorrectCommitRevealVersion", "the chain wants another version of the commitment"},
+	30:  {"CommittingWeightsTooFast", "too soon after the last commitment"},
+	31:  {"TooManyUnrevealedCommits", "as many commitments wait to be revealed as may"},
+	32:  {"NewHotKeyIsSameWithOld", "the new hotkey is the old one"},
+	33:  {"HotKeyAlreadyRegisteredInSubNet", "the hotkey is on the subnet already"},
+	34:  {"NotEnoughBalanceToPaySwapHotKey", "the balance does not pay the swap of a hotkey"},
+	35:  {"HotKeySwapOnSubnetIntervalNotPassed", "too soon after the last swap of a hotkey there"},
+	36:  {"DelegateTakeTooLow", "the take is too low"},
+	37:  {"DelegateTakeTooHigh", "the take is too high"},
+	38:  {"InvalidWorkBlock", "the work is for another block"},
+	39:  {"InvalidDifficulty", "the work is too little"},
+	40:  {"InvalidSeal", "the work's seal does not hold"},
 	255: {"BadRequest", "the runtime says no more"},
 }
 
