@@ -24,7 +24,7 @@ linux-armv6   := GOOS=linux GOARCH=arm GOARM=6
 linux-riscv64 := GOOS=linux GOARCH=riscv64
 
 # Where goroutines meet; the other packages have none.
-RACE     := ./lightclient/... ./internal/demonet/... ./storage/... ./cmd/...
+RACE     := ./lightclient/... ./internal/demonet/... ./storage/... ./internal/power/rig ./cmd/...
 
 STAGE    := sh .ci/stage
 

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -41,7 +42,7 @@ func powerConfig(cfg *config.Config) (power.Config, error) {
 	}
 	c := power.Config{
 		Chemistry: power.Chemistry(p.Chemistry), CapacityWh: p.CapacityWh, Cells: p.Cells,
-		Eco: p.Eco, Survive: p.Survive, Park: p.Park, LeavePark: p.LeavePark, FloorLearning: p.FloorLearning, Assume: assume,
+		Eco: p.Eco, Survive: p.Survive, Park: p.Park, LeavePark: p.LeavePark, FloorLearning: p.FloorLearning, Assume: assume, NoMeters: slices.Contains(p.Sources, rig.None),
 		Lat: p.Lat, Lon: p.Lon, YieldShare: p.YieldShare / 100, Board: power.Board{Idle: p.IdleWatts},
 		Uplink:         power.Uplink{Switched: p.Uplink.On != "" || p.Uplink.Off != "", Watts: p.Uplink.Watts, Window: window, MaxWhPerDay: p.Uplink.MaxWhPerDay},
 		MaxBytesPerDay: uint64(cfg.MaxMBPerDay * 1e6),

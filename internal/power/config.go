@@ -22,6 +22,7 @@ type Config struct {
 	FloorLearning bool
 	// Explicit: a meter is named in the settings, so that its silence is a fault and not mains.
 	Explicit bool
+	NoMeters bool // the settings say that there is no battery, whatever was seen before
 	// Assume is the level where no battery is seen.
 	Assume Level
 

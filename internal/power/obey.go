@@ -128,7 +128,7 @@ func (s *State) warn(c *Config, r Reading, in Input, a *Actions) {
 		add("under_voltage", "error", "the board's supply is too low; nothing is written", "use a stronger supply and a short, thick cable")
 	}
 	if !r.Fresh && s.battery(c) {
-		add("meter_silent", "warn", fmt.Sprintf("no meter has answered for %s", round(s.silent)), "look at its cable and at power.sources; `taolight power` tells what each source says")
+		add("meter_silent", "warn", fmt.Sprintf("no meter has answered for %s", round(s.silent)), "look at its cable and at power.sources, which is none for a board on mains; `taolight power` tells what each source says")
 	}
 	if s.Changes > maxChanges {
 		add("level_changes", "warn", fmt.Sprintf("the level changed %d times today", s.Changes), "the thresholds are too close together, or the battery is too small")

@@ -23,6 +23,7 @@ const (
 	maxChanges = 6   // of level in a day before the thresholds are called too tight
 	apart      = 15. // percent between two meters of which one must be wrong
 	drainWatts = 0.05
+	lifted     = 1. // ampere of charging, from which on a voltage does not raise the level
 )
 
 // Deadline is something on the chain that must be done in time, by heights.
@@ -95,6 +96,8 @@ type Reading struct {
 	Critical   bool
 	UnderVolts bool
 
+	sags      bool     // somebody watches the board's supply
+	amps      float64  // into a battery of which only the voltage is known
 	sign      int      // of the power, where only that is known
 	cell      float64  // V, as it is
 	yesterday *float64 // Wh of the panel
@@ -198,8 +201,9 @@ func (s *State) read(c *Config, in Input, a *Actions) (r Reading, isNew bool) {
 				r.Chemistry = sample.Chemistry
 			}
 		}
-		if sample.UnderVoltage != nil && *sample.UnderVoltage {
-			r.UnderVolts = true
+		if sample.UnderVoltage != nil {
+			r.sags = true
+			r.UnderVolts = r.UnderVolts || *sample.UnderVoltage
 		}
 		if sample.blind() {
 			continue
@@ -259,9 +263,7 @@ func (s *State) read(c *Config, in Input, a *Actions) (r Reading, isNew bool) {
 			}
 		}
 	}
-	if r.Battery {
-		s.Seen = true
-	}
+	s.Seen = (s.Seen || r.Battery) && !c.NoMeters
 	// A sample is new when something newer than the last one seen has come.
 	isNew = known && (!s.heard || in.Mono-newest > s.lastAt)
 	if known {
@@ -331,7 +333,7 @@ func (s *State) byVolts(c *Config, x *Sample, r *Reading) {
 	case x.Watts != nil:
 		amps = *x.Watts / *x.Volts
 	}
-	r.cell = *x.Volts / float64(cells)
+	r.amps, r.cell = amps, *x.Volts/float64(cells)
 	rest := p.soc(r.cell - amps*p.ohms)
 	r.SoCByVolts = &rest
 }
@@ -417,6 +419,9 @@ func (s *State) allowed(c *Config, r Reading, l limits, in Input) verdict {
 	}
 	if !all {
 		v.why.Text += "; for this chemistry a voltage only tells whether to park"
+	}
+	// A charger lifts the voltage by more than a resistance explains.
+	if !all || r.SoC == nil && r.amps >= lifted {
 		v.up = min(v.up, s.Level)
 	}
 	to, text := s.night(c, r, in)
@@ -493,7 +498,7 @@ func (s *State) move(c *Config, r Reading, l limits, v *verdict, second bool, dt
 		}
 	}
 	switch {
-	case r.Critical && !r.supplied():
+	case r.Critical:
 		to = Park
 		v.why = Why{"critical", "the power supply says that the battery ends now"}
 	case second:
@@ -503,11 +508,9 @@ func (s *State) move(c *Config, r Reading, l limits, v *verdict, second bool, dt
 		v.why.Text += fmt.Sprintf("; %s follows if that lasts", v.down)
 	}
 	if to < s.Level {
-		s.Level, s.since, s.rise = to, 0, held{}
-		s.lowest = noneYet
+		s.Level, s.rise, s.lowest = to, held{}, noneYet
 		return
 	}
-	s.since = min(s.since+dt, 366*24*time.Hour)
 
 	charge, known, _ := r.charge()
 	can := (r.Fresh || !s.battery(c)) && v.up > s.Level && !r.UnderVolts && !r.draining() && !(r.unsigned() && s.trend < 0)
@@ -525,12 +528,12 @@ func (s *State) move(c *Config, r Reading, l limits, v *verdict, second bool, dt
 		return
 	}
 	s.rise.add(min(dt, StaleAfter), isNew) // what was not watched does not count
-	if s.rise.time < RiseAfter || s.since < RiseAfter {
-		v.why.Text += fmt.Sprintf("; %s follows in %s", s.Level+1, round(max(RiseAfter-s.rise.time, RiseAfter-s.since)))
+	if s.rise.time < RiseAfter {
+		v.why.Text += fmt.Sprintf("; %s follows in %s", s.Level+1, round(RiseAfter-s.rise.time))
 		return
 	}
 	s.Level++
-	s.since, s.rise = 0, held{}
+	s.rise = held{} // so that every change is followed by RiseAfter at the least
 }
 
 // battery reports whether there is or should be one.
@@ -595,7 +598,7 @@ func (s *State) next(c *Config, r Reading, l limits) []Next {
 	case s.Level == Park:
 		list = append(list, Next{Survive, s.leaving(l, r), hours(l.leave)})
 	case s.Level < Full && r.supplied():
-		left := max(RiseAfter-s.rise.time, RiseAfter-s.since, 0).Seconds()
+		left := max(RiseAfter-s.rise.time, 0).Seconds()
 		list = append(list, Next{s.Level + 1, "after ten minutes of power from outside", &left})
 	case s.Level < Full && all:
 		at := l.below[s.Level+1] + l.gap

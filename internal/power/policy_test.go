@@ -117,6 +117,11 @@ func TestFallTakesAMinuteAndThreeSamples(t *testing.T) {
 }
 
 func TestParkIsQuicker(t *testing.T) {
+	first := newRigged(t, mains)
+	first.step(charge(3, -1)) // never by the first reading
+	first.want(Survive, "charge")
+	first.run(30*time.Second, charge(3, -1))
+	first.want(Park, "charge")
 	r := newRigged(t, mains)
 	r.run(time.Minute, charge(20, -1)) // starts in survive
 	r.want(Survive, "charge")
@@ -243,6 +248,14 @@ func TestMains(t *testing.T) {
 	r = newRigged(t, mains)
 	r.run(time.Hour, Sample{External: yes(true)}, Sample{UnderVoltage: yes(false)})
 	r.want(Full, "mains")
+	// Once a battery was seen its silence is one, unless the settings say that there is none.
+	r = newRigged(t, mains)
+	r.run(time.Minute, charge(90, 1))
+	r.run(time.Hour)
+	r.want(Eco, "silent")
+	r.c.NoMeters = true
+	r.run(time.Hour)
+	r.want(Full, "mains")
 	// A meter is named and has never answered.
 	r = newRigged(t, Config{Assume: Full, Explicit: true})
 	r.run(time.Minute)
@@ -305,6 +318,12 @@ func TestVoltage(t *testing.T) {
 	r.want(Full, "voltage")
 	r.run(2*time.Minute, volts(12.3, 0))
 	r.want(Eco, "voltage")
+
+	// While it is charged with 3 A its voltage tells of the charger; at rest it counts.
+	r.run(time.Hour, volts(13.8, 3))
+	r.want(Eco, "voltage")
+	r.run(15*time.Minute, volts(13.4, 0.2))
+	r.want(Full, "voltage")
 
 	// A bank of 24 V that falls to 19 V does not become one of 12 V that is full.
 	r = newRigged(t, Config{Assume: Full, Chemistry: LeadAcid})
@@ -431,6 +450,16 @@ func TestFloor(t *testing.T) {
 	}
 	if r.s.Floor != 80 {
 		t.Errorf("after 30 bad days: %g", r.s.Floor)
+	}
+	// A clock that is set back and forth begins no day twice.
+	r2 := newRigged(t, Config{Assume: Full, FloorLearning: true})
+	r2.run(time.Minute, charge(50, 0))
+	for i := range 20 {
+		r2.in.Wall = r2.in.Wall.AddDate(0, 0, 1-2*(i%2))
+		r2.run(5*time.Minute, charge(14, -1))
+	}
+	if r2.s.Floor != floorLeast+floorStep { // the second of the two days reached it
+		t.Errorf("floor %g after two days, told in turn", r2.s.Floor)
 	}
 	// The floor is where survive begins now.
 	r.s.Level = Full
@@ -726,6 +755,29 @@ func TestMetered(t *testing.T) {
 	r.run(25*time.Hour, charge(100, 0))
 	if m := r.a.Metered; m.Level != Full || m.Used != 0 {
 		t.Errorf("on the next day %+v", m)
+	}
+	// A limit of just what eco takes leaves no reserve for it. One of a little more bears eco, until a burst;
+	// some 20 minutes later it would bear it again, but is not asked for an hour.
+	r = newRigged(t, Config{Assume: Full, MaxBytesPerDay: plans[Eco].estimatedBytes})
+	r.step(charge(100, 0))
+	if r.a.Metered.Level != Survive {
+		t.Errorf("%+v", r.a.Metered)
+	}
+	r = newRigged(t, Config{Assume: Full, MaxBytesPerDay: 3_300_000})
+	r.in.Trusted = false
+	ups := 0
+	for range 6 * 60 * 10 {
+		r.step(charge(100, 0))
+		if r.a.Metered.Level >= Eco {
+			ups++
+			for r.a.Metered.Level >= Eco {
+				r.in.Bytes += 20_000
+				r.step(charge(100, 0))
+			}
+		}
+	}
+	if ups < 2 || ups > 11 {
+		t.Errorf("eco was taken up %d times in 10 hours", ups)
 	}
 	for _, lim := range []uint64{1, 1000, 400_000, math.MaxUint64} {
 		r := newRigged(t, Config{Assume: Full, MaxBytesPerDay: lim})

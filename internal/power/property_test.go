@@ -195,7 +195,7 @@ func TestStateRoundTrip(t *testing.T) {
 // FuzzDecode: what Decode lets through can be stepped and encodes to the same bytes.
 func FuzzDecode(fz *testing.F) {
 	fz.Add(State{}.Encode()[:StateSize-4])
-	fz.Add(State{Started: true, Level: Park, Seen: true, Floor: 20, lowest: 13, since: time.Hour, day: 20_000}.Encode()[:StateSize-4])
+	fz.Add(State{Started: true, Level: Park, Seen: true, Floor: 20, lowest: 13, dayTime: time.Hour, day: 20_000}.Encode()[:StateSize-4])
 	fz.Fuzz(func(t *testing.T, body []byte) {
 		b := withSum(body)
 		s, err := Decode(b)

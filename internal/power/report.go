@@ -18,7 +18,7 @@ type Report struct {
 	Changes  int               `json:"level_changes_today"`
 	Floor    *float64          `json:"power_floor"` // learned; null unless it is
 	Uplink   *uint64           `json:"uplink_seconds_total"`
-	Sags     uint64            `json:"undervoltage_events_total"`
+	Sags     *uint64           `json:"undervoltage_events_total"` // null where nothing watches for it
 	Write    WriteMode         `json:"power_write"`
 	Link     bool              `json:"link_open"`
 	LinkWhy  string            `json:"link_why,omitempty"`
@@ -48,7 +48,7 @@ type EnergyToday struct {
 func (a *Actions) Report(c *Config, s *State, in *Input) *Report {
 	r := &Report{
 		Level: a.Level, Why: a.Why, Next: a.Next, SoC: a.Reading.SoC, ByVolts: a.Reading.SoCByVolts, Net: a.Reading.Net, PV: a.Reading.PVWatts,
-		Energy: EnergyToday{Self: s.TodaySelfWh}, Levels: map[string]uint64{}, Changes: s.Changes, Sags: s.UnderVoltages,
+		Energy: EnergyToday{Self: s.TodaySelfWh}, Levels: map[string]uint64{}, Changes: s.Changes,
 		Write: a.Write, Link: a.Link, LinkWhy: a.LinkWhy, Metered: a.Metered, Plan: a.Plan, Warnings: a.Warnings,
 	}
 	if r.Next == nil {
@@ -68,6 +68,9 @@ func (a *Actions) Report(c *Config, s *State, in *Input) *Report {
 	}
 	if c.FloorLearning && s.Floor > 0 {
 		r.Floor = &s.Floor
+	}
+	if a.Reading.sags || s.UnderVoltages > 0 {
+		r.Sags = &s.UnderVoltages
 	}
 	if c.Uplink.Switched {
 		sec := uint64(s.UplinkSeconds)

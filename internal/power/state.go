@@ -35,8 +35,7 @@ type State struct {
 
 	Leads [5]uint16 // seconds that the link took to come up, the newest first
 
-	since  time.Duration // at this level
-	lowest float64       // charge since park began
+	lowest float64 // charge since park began
 
 	hit, high, higher bool // what the floor has learned today
 	day               int64
@@ -256,7 +255,7 @@ func (s *State) supply(r Reading, dt time.Duration) (second bool) {
 // The form of a state on disk: version, then fields of fixed size, little-endian, then CRC-32C.
 const (
 	stateVersion = 1
-	StateSize    = 1 + 1 + 1 + 2 + 1 + 2*8 + 2 + 8 + levels*8 + 8 + 3*8 + 8 + 5*2 + 8 + 8 + 8 + 4
+	StateSize    = 1 + 1 + 1 + 2 + 1 + 2*8 + 2 + 8 + levels*8 + 8 + 3*8 + 8 + 5*2 + 8 + 8 + 4
 )
 
 const (
@@ -300,7 +299,6 @@ func (s State) Encode() []byte {
 	for _, v := range s.Leads {
 		b = le.AppendUint16(b, v)
 	}
-	b = le.AppendUint64(b, uint64(s.since))
 	b = le.AppendUint64(b, uint64(s.day))
 	b = le.AppendUint64(b, uint64(s.dayTime))
 	return le.AppendUint32(b, crc32.Checksum(b, castagnoli))
@@ -357,10 +355,9 @@ func Decode(b []byte) (State, error) {
 	for i := range s.Leads {
 		s.Leads[i] = half()
 	}
-	s.since = time.Duration(word())
 	s.day = int64(word())
 	s.dayTime = time.Duration(word())
-	if s.since < 0 || s.since > 366*24*time.Hour || s.day < 0 || s.day > maxDay || s.dayTime < 0 || s.dayTime > 2*366*dayLong {
+	if s.day < 0 || s.day > maxDay || s.dayTime < 0 || s.dayTime > 2*366*dayLong {
 		wrong = "a time"
 	}
 	if s.Floor > 0 && s.Floor < floorLeast {
