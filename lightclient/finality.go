@@ -195,7 +195,7 @@ type justifyAsk struct{ number uint32 }
 
 func (s *Sync) stepJustify() {
 	j := &s.justify
-	if j.asked != nil || s.warp.refused < 2 || s.now.Sub(j.last) < s.lag() {
+	if j.asked != nil || s.cfg.Finality == None || s.warp.refused < 2 || s.now.Sub(j.last) < s.lag() {
 		return
 	}
 	final := s.chain.Finalized().Header.Number

@@ -21,6 +21,8 @@ const (
 	Follow Finality = "follow"
 	// Pull asks for a warp proof from our own finalized block now and then: a few kilobytes each.
 	Pull Finality = "pull"
+	// None asks nobody: for a node that has to be still. What others hand over is taken.
+	None Finality = "none"
 )
 
 // Our own limits and times, not the chain's.
@@ -32,6 +34,8 @@ const (
 	maxPending = 8
 	// maxAsked bounds the memory of sync/2 requests sent to one peer.
 	maxAsked = 512
+	// asleep is the longest that nothing is looked at.
+	asleep = 30 * time.Second
 
 	requestTimeout = 15 * time.Second
 	warpTimeout    = 30 * time.Second
@@ -75,6 +79,13 @@ type (
 		Body    []byte
 		Err     error
 	}
+	// Ordered: from now on finality is learned otherwise, or there are no connections, or there may be
+	// again. Every is between pulls; 0: as before.
+	Ordered struct {
+		Finality Finality
+		Every    time.Duration
+		Closed   bool
+	}
 )
 
 // Actions that Sync returns.
@@ -86,6 +97,12 @@ type (
 		Body    []byte
 		Timeout time.Duration
 		purpose any
+	}
+	// Listen opens the grandpa substream to a peer, which then sends commits, or closes it. An open one is
+	// answered by GrandpaOpened.
+	Listen struct {
+		Peer PeerID
+		On   bool
 	}
 	// Neighbour is a packet for one peer's grandpa substream.
 	Neighbour struct {
@@ -196,6 +213,7 @@ type Sync struct {
 	upgrade  error           // the chain follows rules we do not know
 	doubts   map[PeerID]bool // peers that sent headers of unknown rules since finality last moved
 
+	closed    bool // as ordered: there is nobody to ask
 	resolving bool
 	warp      warpState
 	state     stateRead
@@ -240,12 +258,23 @@ func (s *Sync) Chain() *Chain { return s.chain }
 // Evidence returns the conflict that stopped finality, or nil.
 func (s *Sync) Evidence() *grandpa.Evidence { return s.alarm }
 
-// SetFinality changes where finality is learned from.
-func (s *Sync) SetFinality(f Finality, every time.Duration) {
-	s.cfg.Finality = f
-	if every > 0 {
-		s.cfg.PullEvery = every
+// order changes where finality is learned from. Commits come only to whoever has a grandpa substream, and
+// cannot be told to stop otherwise.
+func (s *Sync) order(o Ordered) {
+	if o.Every > 0 {
+		s.cfg.PullEvery = o.Every
 	}
+	if s.closed && !o.Closed && s.chain != nil {
+		s.warp.needed = true // whoever was asleep asks at once
+	}
+	s.closed = o.Closed
+	if listens := o.Finality == Follow; listens != (s.cfg.Finality == Follow) {
+		for _, p := range s.sorted() {
+			p.gossip = false
+			s.do(Listen{p.id, listens})
+		}
+	}
+	s.cfg.Finality = o.Finality
 }
 
 // slot is the length of a slot.
@@ -280,8 +309,14 @@ func (s *Sync) best() FinalBlock {
 
 // idle is how long nothing needs doing: short while a request could be retried.
 func (s *Sync) idle() time.Duration {
+	if s.closed {
+		return asleep
+	}
 	if s.chain == nil || s.warp.needed || s.chain.Authorities() == nil {
 		return time.Second
+	}
+	if s.cfg.Finality == Pull {
+		return max(time.Second, min(s.cfg.PullEvery-s.now.Sub(s.warp.last), asleep))
 	}
 	return max(time.Second, min(s.slot()/2, 5*time.Second))
 }
@@ -293,6 +328,9 @@ func (s *Sync) event(e any) {
 	case PeerOpened:
 		s.peers[e.Peer] = &syncPeer{id: e.Peer, best: e.Handshake.BestNumber, asked: make(map[verify.Hash]int)}
 		s.wantHeader(s.peers[e.Peer], e.Handshake.BestHash, e.Handshake.BestNumber)
+		if s.cfg.Finality == Follow {
+			s.do(Listen{e.Peer, true})
+		}
 	case PeerClosed:
 		delete(s.peers, e.Peer)
 		delete(s.doubts, e.Peer)
@@ -311,6 +349,8 @@ func (s *Sync) event(e any) {
 		}
 	case Answered:
 		s.answered(&e)
+	case Ordered:
+		s.order(e)
 	case Offered:
 		s.offered(e.Proof)
 	case Accused:

@@ -136,7 +136,7 @@ func (s *Sync) lag() time.Duration { return max(5*s.slot(), 10*time.Second) }
 
 func (s *Sync) stepWarp() {
 	w := &s.warp
-	if w.asked != nil {
+	if w.asked != nil || s.cfg.Finality == None {
 		return
 	}
 	final := s.chain.Finalized()
