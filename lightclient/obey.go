@@ -83,9 +83,11 @@ func (n *Node) obey(now time.Time, o Orders) (events []any) {
 		if err := n.host.Quiet(o.Closed); err != nil {
 			n.warn("peers", "%v; others cannot reach this node", err)
 		}
-	}
-	if o.Closed {
-		n.note("peers", "connections are closed, as ordered")
+		if o.Closed {
+			n.note("peers", "all connections are closed, to save power or traffic")
+		} else {
+			n.note("peers", "connections may be open again")
+		}
 	}
 	for _, id := range n.surplus() {
 		n.hangUp(id)

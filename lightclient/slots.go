@@ -145,11 +145,13 @@ func (n *Node) listen(ctx context.Context, id peer.ID, on bool) {
 		defer n.wg.Done()
 		octx, cancel := context.WithTimeout(ctx, 10*time.Second)
 		defer cancel()
-		if _, err := n.grandpa.Open(octx, id); err == nil {
-			select {
-			case n.events <- GrandpaOpened{PeerID(id)}:
-			case <-ctx.Done():
-			}
+		var e any = GrandpaOpened{PeerID(id)}
+		if _, err := n.grandpa.Open(octx, id); err != nil {
+			e = GrandpaRefused{PeerID(id)}
+		}
+		select {
+		case n.events <- e:
+		case <-ctx.Done():
 		}
 	}()
 }

@@ -34,6 +34,10 @@ const (
 	maxPending = 8
 	// maxAsked bounds the memory of sync/2 requests sent to one peer.
 	maxAsked = 512
+	// listeners are the peers that commits are taken from. Each sends a copy of each commit, 2 kB every
+	// block, and more than anything else that is what a light client costs; a lie is refused from any
+	// one, and of silence the lag tells, by which another is listened to and finality asked for.
+	listeners = 2
 	// asleep is the longest that nothing is looked at.
 	asleep = 30 * time.Second
 
@@ -63,6 +67,8 @@ type (
 	PeerClosed struct{ Peer PeerID }
 	// GrandpaOpened: the peer accepted our grandpa substream, so neighbour packets can be sent.
 	GrandpaOpened struct{ Peer PeerID }
+	// GrandpaRefused: it did not.
+	GrandpaRefused struct{ Peer PeerID }
 	// Announced: a block announcement.
 	Announced struct {
 		Peer     PeerID
@@ -98,8 +104,8 @@ type (
 		Timeout time.Duration
 		purpose any
 	}
-	// Listen opens the grandpa substream to a peer, which then sends commits, or closes it. An open one is
-	// answered by GrandpaOpened.
+	// Listen opens the grandpa substream to a peer, which then sends commits, or closes it. To open is
+	// answered by GrandpaOpened or GrandpaRefused.
 	Listen struct {
 		Peer PeerID
 		On   bool
@@ -191,6 +197,8 @@ type syncPeer struct {
 	busy      int // answers missed in a row
 	asked     map[verify.Hash]int
 	nothing   verify.Hash // our finalized hash above which it had nothing to prove
+	listen    bool        // it was asked for commits
+	listenAt  time.Time   // when, or when that was given up
 	gossip    bool        // its grandpa substream is open
 	sent      wire.Neighbor
 	sentAt    time.Time
@@ -270,8 +278,9 @@ func (s *Sync) order(o Ordered) {
 	s.closed = o.Closed
 	if listens := o.Finality == Follow; listens != (s.cfg.Finality == Follow) {
 		for _, p := range s.sorted() {
-			p.gossip = false
-			s.do(Listen{p.id, listens})
+			if p.listen && !listens {
+				s.setListen(p, false)
+			}
 		}
 	}
 	s.cfg.Finality = o.Finality
@@ -328,14 +337,15 @@ func (s *Sync) event(e any) {
 	case PeerOpened:
 		s.peers[e.Peer] = &syncPeer{id: e.Peer, best: e.Handshake.BestNumber, asked: make(map[verify.Hash]int)}
 		s.wantHeader(s.peers[e.Peer], e.Handshake.BestHash, e.Handshake.BestNumber)
-		if s.cfg.Finality == Follow {
-			s.do(Listen{e.Peer, true})
-		}
 	case PeerClosed:
 		delete(s.peers, e.Peer)
 		delete(s.doubts, e.Peer)
+	case GrandpaRefused:
+		if p := s.peers[e.Peer]; p != nil && p.listen {
+			p.listen, p.gossip, p.listenAt = false, false, s.now
+		}
 	case GrandpaOpened:
-		if p := s.peers[e.Peer]; p != nil {
+		if p := s.peers[e.Peer]; p != nil && p.listen {
 			p.gossip = true
 			p.sent, p.sentAt = wire.Neighbor{}, time.Time{}
 		}
@@ -398,6 +408,7 @@ func (s *Sync) step() {
 	s.stepState()
 	s.retryPending()
 	s.stepHeaders()
+	s.stepListen()
 	s.stepNeighbours()
 }
 
