@@ -30,6 +30,12 @@ func (l Level) String() string {
 // MarshalText gives the level's name.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
+// UnmarshalText reads a level's name.
+func (l *Level) UnmarshalText(b []byte) (err error) {
+	*l, err = ParseLevel(string(b))
+	return err
+}
+
 // ParseLevel reads a level's name.
 func ParseLevel(s string) (Level, error) {
 	if i := slices.Index(levelNames[:], s); i >= 0 {
