@@ -38,6 +38,8 @@ const (
 
 	methodGossip  = "gossip"
 	methodPublish = "publish"
+
+	methodPower = "power"
 )
 
 // Schema is the version of the answers' JSON form: fields are added, never renamed.
@@ -83,6 +85,9 @@ type Answerer interface {
 	Gossip(ctx context.Context) (*Gossip, error)
 	// Publish takes a bundle or evidence, verifies it, and hands it on.
 	Publish(ctx context.Context, q PublishQuestion) (*Published, error)
+
+	// Power tells of the meters, the level and what follows from it.
+	Power(ctx context.Context) (*Power, error)
 }
 
 // A CommitsQuestion asks for the weight commitments of a mechanism of a subnet.
@@ -162,6 +167,7 @@ type Status struct {
 	PID     int    `json:"pid"`
 	Disk    *Disk  `json:"disk"` // null: nothing is kept
 	Gossip  *Talk  `json:"gossip,omitempty"`
+	*Measures
 }
 
 // Disk is how much the store has written since the start, and holds.
