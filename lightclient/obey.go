@@ -32,6 +32,9 @@ type Orders struct {
 	PullEvery time.Duration // between pulls; 0: as before
 	Closed    bool          // no connection and no listening socket; what was open is closed
 	Peers     int           // connections that the node makes
+	// Limit closes all connections, as if Closed, once so many bytes have moved since the start, in both
+	// directions; 0: no limit.
+	Limit uint64
 
 	Serve      string // "" is ServeAll
 	ServeMost  int    // light clients served at a time; 0: maxLights
@@ -79,10 +82,11 @@ func (n *Node) obey(now time.Time, o Orders) (events []any) {
 		}
 		st.Quiet(!n.writable.Load())
 	}
+	n.host.Limit(o.Limit)
+	if err := n.host.Quiet(o.Closed); err != nil {
+		n.warn("peers", "%v; others cannot reach this node", err)
+	}
 	if o.Closed != was.Closed {
-		if err := n.host.Quiet(o.Closed); err != nil {
-			n.warn("peers", "%v; others cannot reach this node", err)
-		}
 		if o.Closed {
 			n.note("peers", "all connections are closed, to save power or traffic")
 		} else {

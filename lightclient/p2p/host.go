@@ -109,6 +109,7 @@ type Host struct {
 
 	quieting sync.Mutex // held while Quiet changes it
 	quiet    atomic.Bool
+	limit    atomic.Uint64
 	listened []multiaddr.Multiaddr // where it listens when it is not quiet; guarded by quieting
 }
 

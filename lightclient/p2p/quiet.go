@@ -15,6 +15,10 @@ import (
 func (h *Host) Quiet(on bool) error {
 	h.quieting.Lock()
 	defer h.quieting.Unlock()
+	return h.setQuiet(on)
+}
+
+func (h *Host) setQuiet(on bool) error {
 	if h.quiet.Load() == on {
 		return nil
 	}
@@ -43,6 +47,33 @@ func (h *Host) Quiet(on bool) error {
 		}()
 	}
 	return nil
+}
+
+// Limit makes the host quiet once it has moved so many bytes in all, in both directions since New; 0 is no
+// limit. What is under way ends there: at most what the connections had read already comes on top.
+func (h *Host) Limit(bytes uint64) {
+	h.limit.Store(bytes)
+	h.checkLimit()
+}
+
+// checkLimit is called with each read and write, so it only looks at three words until that day comes.
+func (h *Host) checkLimit() {
+	if !h.spent() || h.quiet.Load() || !h.hold() {
+		return
+	}
+	go func() { // the caller is a connection, that this closes
+		defer h.wg.Done()
+		h.quieting.Lock()
+		defer h.quieting.Unlock()
+		if h.spent() { // still: the limit may be another by now
+			h.setQuiet(true)
+		}
+	}()
+}
+
+func (h *Host) spent() bool {
+	limit := h.limit.Load()
+	return limit > 0 && h.in.Load()+h.out.Load() >= limit
 }
 
 // gate lets nothing through while the host is quiet. It also meets dials that others on this host make.
