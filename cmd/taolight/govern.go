@@ -275,6 +275,9 @@ func (g *governor) step(ctx context.Context) time.Duration {
 	first := !g.stepped
 	g.stepped = true
 	orders := g.ordersOf(&a)
+	if m := a.Metered; m != nil {
+		orders.Limit = max(in+out+m.Left, 1)
+	}
 	changed := first || orders != g.orders
 	g.orders = orders
 	if first || a.Changed || a.Write == power.WriteLast || mono-g.keptAt >= keepEvery {

@@ -83,7 +83,7 @@ func (g *governor) Measures(ctx context.Context) *control.Measures {
 	now := g.mono()
 	if n := self.Switches; n != nil {
 		// Threads that have ended take their count along.
-		if d := (now - g.askedAt).Seconds(); *n >= g.switches && d > 0 {
+		if d := (now - g.askedAt).Seconds(); *n >= g.switches && d >= 1 {
 			rate := float64(*n-g.switches) / d
 			m.Wakeups = &rate
 		}

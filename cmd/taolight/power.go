@@ -89,6 +89,18 @@ Figures called est. are arithmetic from published ones.`,
 	return cmd
 }
 
+// checkPower finds what is wrong with the settings before anything is started.
+func checkPower(cfg *config.Config) error {
+	if _, err := powerConfig(cfg); err != nil {
+		return err
+	}
+	meters, err := rig.New(cfg.Power.Sources, rig.Machine{}) // it reaches for nothing
+	if err != nil {
+		return usage("%s: %w", cfg.Origin("power.sources"), err)
+	}
+	return meters.Close()
+}
+
 // askPower asks the node that runs, or the meters.
 func (a *app) askPower(cmd *cobra.Command, cfg *config.Config) (*control.Power, error) {
 	for _, key := range powerSettings() {
