@@ -95,6 +95,7 @@ func (n *Node) obey(now time.Time, o Orders) (events []any) {
 	}
 	for _, id := range n.surplus() {
 		n.hangUp(id)
+		n.book.Left(id)
 		events = append(events, PeerClosed{PeerID(id)})
 	}
 	for _, id := range n.unserved() {
