@@ -31,7 +31,8 @@ type governor struct {
 	floor  time.Time
 	notes  func(lightclient.Note)
 	now    func() time.Time
-	synced func() *bool // the kernel's opinion of its clock
+	synced func() *bool                                 // the kernel's opinion of its clock
+	steps  func(ctx context.Context, step func()) error // calls step when the clock is set
 
 	node   obedient
 	talk   func() *gossip.Node                     // nil inside: it does not gossip
@@ -103,7 +104,7 @@ func (p *place) govern(notes func(lightclient.Note)) (*governor, error) {
 		return nil, usage("%s: %w", p.cfg.Origin("power.sources"), err)
 	}
 	c.Explicit = meters.Explicit
-	g := &governor{cfg: c, meters: meters, notes: notes, now: time.Now, synced: rig.KernelSynced, floor: buildTime(),
+	g := &governor{cfg: c, meters: meters, notes: notes, now: time.Now, synced: rig.KernelSynced, steps: rig.ClockSteps, floor: buildTime(),
 		dated: !p.backDated, slot: time.Duration(p.root.SlotDuration) * time.Millisecond,
 		full: lightclient.Orders{Finality: lightclient.Finality(p.cfg.Finality), Peers: p.cfg.MaxPeers},
 		talk: func() *gossip.Node { return nil },
@@ -163,7 +164,7 @@ func (g *governor) note(topic string, warn bool, format string, args ...any) {
 // run governs until ctx ends. Then the uplink is switched off, and what is worth keeping is with the store.
 func (g *governor) run(ctx context.Context) {
 	var steps sync.WaitGroup
-	steps.Go(func() { rig.ClockSteps(ctx, g.witness) }) // where there is none the tick notices
+	steps.Go(func() { g.steps(ctx, g.witness) }) // where there is none the tick notices
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	for ctx.Err() == nil {
