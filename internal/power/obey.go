@@ -35,13 +35,30 @@ func (s *State) obey(c *Config, in Input, r Reading, dt time.Duration, a *Action
 		a.Plan.SyncEvery = int(w.Every)
 	}
 
+	blind := time.Duration(-1) // until the link opens to find out the height; 0: it is open for that
+	if in.Height == 0 && a.Plan.Windowed {
+		period := time.Duration(w.period()) * BlockTime
+		s.blind = (s.blind + dt) % period
+		blind = 0
+		if s.blind >= min(blindOpen, period) {
+			blind = period - s.blind
+		}
+	} else {
+		s.blind = 0
+	}
+
 	spent := c.Uplink.Switched && c.Uplink.MaxWhPerDay > 0 && s.TodayUplinkWh >= c.Uplink.MaxWhPerDay
 	switch {
 	case !a.Plan.Connected || spent:
 	case !a.Plan.Windowed:
 		a.Link = true
 	case in.Height == 0:
-		a.Link, a.LinkWhy = true, "the height is not known"
+		a.Link = blind == 0
+		if a.Link {
+			a.LinkWhy = "the height is not known"
+		} else {
+			a.WakeIn = &blind
+		}
 	case w.Open(in.Height):
 		a.Link, a.Window, a.LinkWhy = true, true, "window"
 	}
@@ -67,6 +84,10 @@ func (s *State) obey(c *Config, in Input, r Reading, dt time.Duration, a *Action
 	}
 	s.uplink = a.Uplink && c.Uplink.Switched
 }
+
+// blindOpen is for how long of a window's period the link is open where no height is known, so that nobody
+// knows when the window is: a link that leads nowhere must not empty the battery.
+const blindOpen = 10 * time.Minute
 
 // lead is how long before a window the link is powered: the longest of the last times that it took.
 func (s *State) lead() time.Duration {

@@ -661,6 +661,19 @@ func TestUplink(t *testing.T) {
 	if !r.a.Link {
 		t.Error("no link without a height")
 	}
+	// But one that leads nowhere is tried for ten minutes in the four hours of a period.
+	r = newRigged(t, Config{Assume: Full, Uplink: Uplink{Switched: true, Watts: 30}})
+	open := 0
+	for range 24 * 360 {
+		if r.step(low); r.a.Uplink {
+			open++
+		} else if r.a.WakeIn == nil || *r.a.WakeIn > 4*time.Hour {
+			t.Fatalf("closed, wakes in %v", r.a.WakeIn)
+		}
+	}
+	if open != 6*60 {
+		t.Errorf("on for %v of a day", time.Duration(open)*tick)
+	}
 	// The energy it may take in a day is bounded: 30 W for 2 h are 60 Wh.
 	r = newRigged(t, Config{Assume: Full, Uplink: Uplink{Switched: true, Watts: 30, MaxWhPerDay: 60}})
 	r.run(time.Hour, charge(90, 0))

@@ -64,7 +64,8 @@ type State struct {
 	metering  bool
 	metered   Level
 	meterHeld time.Duration
-	uplink    bool // the link was powered
+	uplink    bool          // the link was powered
+	blind     time.Duration // in survive without a height
 }
 
 // A held counts for how long and in how many samples something has been so.

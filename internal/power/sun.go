@@ -1,6 +1,7 @@
 package power
 
 import (
+	"fmt"
 	"math"
 	"time"
 )
@@ -23,4 +24,41 @@ func sun(lat, lon float64, t time.Time) (up bool, rise time.Duration) {
 	}
 	up = solar >= 12-half && solar < 12+half
 	return up, time.Duration(math.Mod(12-half-solar+48, 24) * float64(time.Hour))
+}
+
+// night returns the highest level that the battery bears until the sun rises, with a third in reserve.
+func (s *State) night(c *Config, r Reading, in Input) (Level, string) {
+	if c.CapacityWh <= 0 || r.SoC == nil || c.Lat == 0 && c.Lon == 0 || !in.Trusted {
+		return Full, ""
+	}
+	up, rise := sun(c.Lat, c.Lon, in.Wall)
+	if up || r.PVWatts != nil && *r.PVWatts > 0 {
+		return Full, ""
+	}
+	have := (*r.SoC - s.floor(c, r.Chemistry)) / 100 * c.CapacityWh
+	others := 0.0 // what else hangs on the battery
+	if r.Net != nil {
+		others = max(-*r.Net-c.Watts(s.Level), 0)
+	}
+	for l := Full; l > Survive; l-- {
+		if have >= 1.3*(c.Watts(l)+others)*rise.Hours() {
+			return l, ""
+		}
+	}
+	return Survive, fmt.Sprintf("%.0f Wh above the floor must last %.1f h until the sun rises", max(have, 0), rise.Hours())
+}
+
+// yield returns the highest level whose day costs no more than a share of what the panel gave yesterday.
+// A battery that is nearly full need not save.
+func (s *State) yield(c *Config, r Reading) (Level, string) {
+	if c.YieldShare <= 0 || r.yesterday == nil || r.SoC != nil && *r.SoC >= learnHigh {
+		return Full, ""
+	}
+	budget := c.YieldShare * *r.yesterday
+	for l := Full; l > Survive; l-- {
+		if 24*c.Watts(l) <= budget {
+			return l, fmt.Sprintf("yesterday's sun gave %.0f Wh, of which %.0f may be spent a day", *r.yesterday, budget)
+		}
+	}
+	return Survive, fmt.Sprintf("yesterday's sun gave %.0f Wh, of which %.0f may be spent a day", *r.yesterday, budget)
 }

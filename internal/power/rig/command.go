@@ -32,7 +32,9 @@ func run(ctx context.Context, argv, env []string, limit time.Duration, most int)
 	complaint := &bounded{most: 512}
 	cmd.Stderr = complaint
 	err := cmd.Run()
-	killGroup(cmd) // what it left behind
+	if errors.Is(err, exec.ErrWaitDelay) && ctx.Err() == nil {
+		err = nil // what it left running in the background holds its output
+	}
 	switch {
 	case out.over:
 		return nil, fmt.Errorf("%w: %s printed over %d bytes", ErrCommand, argv[0], most)

@@ -9,7 +9,8 @@ import (
 
 // A Hook runs a command when a state that it follows changes: the uplink's switch, or whatever the owner
 // wants done at another power level. It is told the state at every tick and runs one command at a time:
-// what was wanted meanwhile and is not any more is never run. A command that fails is tried again.
+// what was wanted meanwhile and is not any more is never run. A command that fails is tried again; what one
+// leaves in the background is its own business.
 type Hook struct {
 	cfg HookConfig
 
@@ -107,7 +108,8 @@ func (h *Hook) Result() HookResult {
 }
 
 // Close waits for the command that runs and then, if final is not empty and not reached, runs its command
-// without waiting for Every: an uplink is switched off when the node leaves. What ctx ends is killed.
+// without waiting for Every: an uplink is switched off when the node leaves. What ctx ends is killed. No
+// Tick may follow.
 func (h *Hook) Close(ctx context.Context, final string, env ...string) error {
 	h.mu.Lock()
 	running := h.running

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"strconv"
 	"strings"
@@ -141,7 +142,7 @@ func splitNUT(line string) ([]string, error) {
 func upsSample(vars map[string]string) power.Sample {
 	decimal := func(name string) *float64 {
 		v, err := strconv.ParseFloat(vars[name], 64)
-		if err != nil {
+		if err != nil || math.IsNaN(v) || math.IsInf(v, 0) {
 			return nil
 		}
 		return &v

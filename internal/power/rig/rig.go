@@ -120,7 +120,7 @@ func New(specs []string, m Machine) (*Rig, error) {
 		case spec == None && len(specs) == 1:
 		case spec == Auto:
 			r.sources = append(r.sources, &sysfs{m: m})
-			s = &vedirect{path: victronCable, m: m, optional: true}
+			s = &vedirect{path: victronCable, m: m}
 		case spec == "sysfs":
 			s = &sysfs{m: m}
 		case rest == "":

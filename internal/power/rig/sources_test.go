@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/hex"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -66,6 +67,7 @@ func TestNUT(t *testing.T) {
 			soc: 22.8, volts: 3.7, amps: 0.5, external: true, critical: false, charging: true},
 		{name: "unknown words", answer: list("OL BOOST MOON ALARM RB"), external: true, critical: false},
 		{name: "nothing to infer", answer: list("WAIT", `battery.charge "80"`), soc: 80.},
+		{name: "on line, but no inference", answer: list("OL LB OB WAIT")},
 		{name: "absurd", answer: list("OL", `battery.charge "NaN"`, `battery.voltage "1e400"`, `battery.current ""`), external: true, critical: false},
 		{name: "lead", answer: list("OB", `battery.type "PbAc"`, `battery.voltage "24.6"`), volts: 24.6, external: false, critical: false, charging: false},
 		{name: "quotes", answer: list("OL", `ups.mfr "a \"b\" c\\d"`), external: true, critical: false},
@@ -131,14 +133,16 @@ func TestNUT(t *testing.T) {
 func FuzzNUT(f *testing.F) {
 	f.Add([]byte(list("OB LB", `battery.charge "50"`, `x "\"\\"`)))
 	f.Add([]byte("ERR \n"))
+	f.Add([]byte(list("OL", `battery.charge "NaN"`, `battery.voltage "-Inf"`)))
 	f.Fuzz(func(t *testing.T, b []byte) {
 		vars, err := readVars(bufio.NewReaderSize(bytes.NewReader(b), maxNUTLine), "ups")
 		if err == nil {
 			if len(vars) > maxNUTVars {
 				t.Fatal(len(vars))
 			}
-			s := upsSample(vars)
-			s.Sane()
+			if _, err := json.Marshal(upsSample(vars)); err != nil { // as the command shows it
+				t.Fatal(err)
+			}
 		}
 	})
 }
@@ -199,7 +203,7 @@ func TestFile(t *testing.T) {
 			t.Errorf("%.20q: %+v, %v", text, s, r.Status()[0].Err)
 		}
 	}
-	fsys["run/power.json"] = &fstest.MapFile{Mode: os.ModeNamedPipe}
+	fsys["run/power.json"] = &fstest.MapFile{Data: []byte(`{"soc":1}`), Mode: os.ModeNamedPipe}
 	if poll() != nil {
 		t.Error("a pipe is read")
 	}
@@ -334,6 +338,19 @@ func TestHookFails(t *testing.T) {
 	if err := h.Close(t.Context(), "off"); !errors.Is(err, ErrCommand) {
 		t.Error(err)
 	}
+	// After a failure nothing is known of the state, not even that it is still the old one.
+	h = NewHook(HookConfig{Commands: map[string][]string{"on": {script(t, "true")}, "off": {script(t, "exit 1")}}})
+	h.Tick(t.Context(), 0, "on")
+	wait(t, h)
+	h.Tick(t.Context(), time.Minute, "off")
+	wait(t, h)
+	if h.Tick(t.Context(), 2*time.Minute, "on") || wait(t, h).Runs != 3 {
+		t.Error("on is taken for reached after a failed off")
+	}
+	// What a command leaves in the background goes on, and is no failure.
+	if _, err := run(t.Context(), []string{script(t, "sleep 3 &")}, nil, 5*time.Second, 100); err != nil {
+		t.Error(err)
+	}
 	// One that hangs ends at its limit, or with the context.
 	h = NewHook(HookConfig{Any: []string{script(t, "sleep 600")}, Limit: 200 * time.Millisecond})
 	h.Tick(t.Context(), 0, "on")
@@ -371,6 +388,18 @@ func (p *fakePort) Write(b []byte) (int, error) {
 func (p *fakePort) Close() error                       { return nil }
 func (p *fakePort) SetReadTimeout(time.Duration) error { return nil }
 func (p *fakePort) ResetInputBuffer() error            { p.out = nil; return nil }
+
+// TestOldBytes: what waited in a port's buffer before the question is no answer to it.
+func TestOldBytes(t *testing.T) {
+	port := &fakePort{out: []byte(dayBlock), piece: 64}
+	r, err := New([]string{"vedirect:/dev/null"}, Machine{Serial: func(string, int) (Port, error) { return port, nil }})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Poll(t.Context(), 0); len(got) != 0 || !errors.Is(r.Status()[0].Err, ErrTimeout) {
+		t.Errorf("%+v, %v", got, r.Status()[0].Err)
+	}
+}
 
 // TestEPEver: requests and answers with their CRC-16/MODBUS, worked out by hand.
 func TestEPEver(t *testing.T) {

@@ -173,6 +173,8 @@ func TestSysfs(t *testing.T) {
 			class/hwmon/hwmon1/name rpi_volt
 			class/hwmon/hwmon1/in0_lcrit_alarm 0`,
 			source: "sysfs", sag: false, level: power.Full},
+		{name: "old kernel, low before", tree: `devices/platform/soc/soc:firmware/get_throttled 50000`,
+			source: "sysfs", sag: false, level: power.Full},
 		{name: "old kernel", tree: `devices/platform/soc/soc:firmware/get_throttled 50005`,
 			source: "sysfs", sag: true, level: power.Full},
 	} {

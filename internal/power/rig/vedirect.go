@@ -33,8 +33,7 @@ type Frames struct {
 	label, value []byte
 	bad          bool // this field is too long
 	fields       Frame
-	hex          bool
-	hexes        int
+	hex          bool // in a message of the other protocol
 }
 
 type vedirectState byte
@@ -49,13 +48,11 @@ const (
 // Feed takes one byte. It returns a block when that byte ends one whose sum is right; the caller owns it.
 func (p *Frames) Feed(b byte) Frame {
 	if p.hex {
-		if p.hexes++; b == '\n' || p.hexes > maxFrame {
-			p.hex = false
-		}
+		p.hex = b != '\n'
 		return nil
 	}
 	if b == ':' && p.state != inChecksum {
-		p.hex, p.hexes = true, 0
+		p.hex = true
 		return nil
 	}
 	p.sum += b
@@ -174,9 +171,8 @@ const vedirectWait = 3500 * time.Millisecond
 
 // vedirect listens to a serial line for one block each time that it is asked.
 type vedirect struct {
-	path     string
-	optional bool // not named in the settings
-	m        Machine
+	path string
+	m    Machine
 	line
 }
 

@@ -1,6 +1,7 @@
 package rig
 
 import (
+	"strconv"
 	"strings"
 	"testing"
 
@@ -89,6 +90,7 @@ func TestFramesApart(t *testing.T) {
 		"value too long":         {sealed("\r\nX\t" + strings.Repeat("9", 100) + "\r\nV\t1"), 1},
 		"many fields":            {sealed(strings.Repeat("\r\nA\t1\r\nB\t2", 90)), 1},
 		"glued, as a noisy port": {sealed("\r\nFWH3\t0\r\nH50\r\nV\t12\nI\t3"), 1},
+		"right but too long":     {sealed(strings.Repeat("\r\nA\t1", 2000)), 0},
 		"empty":                  {"", 0},
 		"checksum of nothing":    {sealed(""), 0},
 	} {
@@ -98,6 +100,13 @@ func TestFramesApart(t *testing.T) {
 	}
 	if f := frames(sealed("\r\nAVERYLONGLABEL\t1\r\nX\t" + strings.Repeat("9", 100) + "\r\nV\t1"))[0]; len(f) != 1 || f["V"] != "1" {
 		t.Errorf("%v", f)
+	}
+	var many strings.Builder
+	for i := range 200 {
+		many.WriteString("\r\nL" + strconv.Itoa(i) + "\t1")
+	}
+	if list := frames(sealed(many.String())); len(list) != 1 || len(list[0]) != maxFields {
+		t.Errorf("%d blocks of 200 fields", len(list))
 	}
 	// A lost \r: the fields on both sides stand.
 	if f := frames(sealed("\r\nV\t12\nI\t3"))[0]; f["V"] != "12" || f["I"] != "3" {
