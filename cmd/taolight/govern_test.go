@@ -158,7 +158,7 @@ func TestGovernorLevels(t *testing.T) {
 		g.meter(50*time.Second, `{"soc":50,"watts":-2}`)
 		want(power.Full, lightclient.Follow, 12*time.Second, 20, false) // not yet
 		g.meter(40*time.Second, `{"soc":50,"watts":-2}`)
-		want(power.Eco, lightclient.Pull, 300*time.Second, 4, false)
+		want(power.Eco, lightclient.Pull, 300*time.Second, 2, false)
 		g.meter(2*time.Minute, `{"soc":20,"watts":-2}`)
 		want(power.Survive, lightclient.Pull, time.Hour, 2, false) // the height is not known: no window can be told
 		before := len(g.node.list)
@@ -184,7 +184,7 @@ func TestGovernorLevels(t *testing.T) {
 			t.Errorf("writes after park: %+v", o)
 		}
 		g.meter(10*time.Minute+30*time.Second, `{"soc":90,"watts":20}`)
-		want(power.Eco, lightclient.Pull, 300*time.Second, 4, false)
+		want(power.Eco, lightclient.Pull, 300*time.Second, 2, false)
 		g.meter(10*time.Minute+30*time.Second, `{"soc":90,"watts":20}`)
 		want(power.Full, lightclient.Follow, 12*time.Second, 20, false)
 	})

@@ -25,15 +25,15 @@ func (a *app) settings(cmd *cobra.Command, keys ...string) {
 		if len(keys) > 0 && !slices.Contains(keys, s.Key) {
 			continue
 		}
-		if len(keys) == 0 && slices.Contains(powerSettings(), s.Key) {
-			continue // a node does not follow these yet, so it takes no flag that says it does
-		}
 		help := s.Help
 		if s.Default != "" {
 			help += " (default " + s.Default + ")"
 		}
 		// The values are read by internal/config, which also says what is wrong with them.
 		cmd.Flags().Var(new(words), s.Flag, help)
+		if len(keys) == 0 && strings.HasPrefix(s.Key, "power.") {
+			cmd.Flags().Lookup(s.Flag).Hidden = true // `power --help` lists them
+		}
 	}
 	cmd.Flags().String("config", "", "settings file (default taolight/taolight.toml in ~/.config or /etc)")
 }
