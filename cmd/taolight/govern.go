@@ -56,7 +56,8 @@ type governor struct {
 	in       power.Input
 	actions  power.Actions
 	polled   time.Duration // when the meters were last read
-	stepped  bool
+	stepped  bool          // the orders of the last step were given
+	known    bool          // there was a first step
 	orders   lightclient.Orders
 	loud     gossip.Level
 	keptAt   time.Duration
@@ -274,7 +275,7 @@ func (g *governor) step(ctx context.Context) time.Duration {
 	g.state, g.actions = power.Step(&g.cfg, g.state, g.in)
 	a := g.actions
 	first := !g.stepped
-	g.stepped = true
+	g.stepped, g.known = true, true
 	orders := g.ordersOf(&a)
 	if m := a.Metered; m != nil {
 		orders.Limit = max(in+out+m.Left, 1)
@@ -415,6 +416,14 @@ func talkLevel(a *power.Actions) gossip.Level {
 		return gossip.Eco
 	}
 	return gossip.Full
+}
+
+// report is what the last step came to; nil before the first. The caller holds mu.
+func (g *governor) report() *power.Report {
+	if !g.known {
+		return nil
+	}
+	return g.actions.Report(&g.cfg, &g.state, &g.in)
 }
 
 // fresh has the meters read again if that was a while ago, and waits for it a little.

@@ -137,7 +137,9 @@ func (a *app) printStatus(w io.Writer, s *control.Status) {
 		}
 	}
 	if m := s.Measures; m != nil {
-		a.printLevel(line, m)
+		if m.Report != nil {
+			a.printLevel(line, m)
+		}
 		line("clock", "%s: %s", m.ClockTrust, m.ClockWhy)
 	} else {
 		line("clock", "%s", s.Clock.Text)

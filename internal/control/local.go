@@ -153,8 +153,10 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 		out.Measures = m
 		// The node alone knows no more than whether the clock is behind the chain.
 		out.Clock = lightclient.ClockStatus{Trust: m.ClockTrust, Text: m.ClockWhy}
-		for _, w := range m.Warnings {
-			out.Health = append(out.Health, lightclient.Warning(w))
+		if m.Report != nil {
+			for _, w := range m.Warnings {
+				out.Health = append(out.Health, lightclient.Warning(w))
+			}
 		}
 	}
 	return out, nil

@@ -52,7 +52,7 @@ type PowerHook struct {
 
 // Measures are what `status --json` adds of the node's power, clock and process. Null is what is not measured.
 type Measures struct {
-	*power.Report
+	*power.Report // nil, and left out, until the meters have been read once
 	// Bytes are those of libp2p since the start: by direction, what gossip moved and the rest.
 	Bytes      map[string]map[string]uint64 `json:"bytes_total"`
 	Wakeups    *float64                     `json:"wakeups_per_second"` // since this was last asked, or since the start
@@ -69,7 +69,7 @@ type Measures struct {
 
 // Governed is a node whose power somebody looks after.
 type Governed interface {
-	// Power tells of the meters and the level, as they are now.
+	// Power tells of the meters and the level, as they are now; without a Report before they were read.
 	Power(ctx context.Context) *Power
 	// Measures tells of the same and what the process has spent.
 	Measures(ctx context.Context) *Measures
@@ -82,7 +82,11 @@ func (l *Local) Power(ctx context.Context) (*Power, error) {
 	if l.Governor == nil {
 		return nil, Errorf(Failure, "%w", errUngoverned)
 	}
-	return l.Governor.Power(ctx), nil
+	p := l.Governor.Power(ctx)
+	if p.Report == nil {
+		return nil, Errorf(Stale, "the meters have not been read yet")
+	}
+	return p, nil
 }
 
 // Power implements Answerer.
