@@ -30,7 +30,7 @@ RACE     := ./lightclient/... ./gossip ./gossip/link ./internal/demonet/... ./st
 
 STAGE    := sh .ci/stage
 
-.PHONY: run build test bench cross fuzz interop fmt lint clean help \
+.PHONY: run build test bench budget cross fuzz interop fmt lint clean help \
 	check-format check-vet check-lint check-test check-race check-modules
 
 run: build
@@ -90,6 +90,10 @@ cross-wasip1-wasm:
 bench:
 	@cd internal/bench && $(GO) run . $(BENCH)
 
+# What a running node costs at each power level, beside its budgets; six minutes.
+budget:
+	@cd internal/bench && $(GO) run . levels
+
 # Judges that nobody here wrote: a stock light client from npm joins a running demo network, and a QR
 # reader reads the codes that bundles are put on.
 interop:
@@ -119,6 +123,7 @@ help:
 	@echo 'make build      build/taolight'
 	@echo 'make cross      build/taolight-* for every platform, and their sizes'
 	@echo 'make bench      figures beside their budgets, as ratios taken in one run'
+	@echo 'make budget     what a node costs at each power level, beside its budgets (six minutes)'
 	@echo 'make fuzz       every fuzz target for FUZZTIME=10s each (PKG=./verify/... for some of them)'
 	@echo 'make interop    judges from outside: a stock light client from npm (needs Node.js), a QR reader'
 	@echo 'make fmt lint   write as gofmt does; what the linters say'

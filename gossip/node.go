@@ -434,6 +434,7 @@ func (n *Node) event(ctx context.Context, e any) {
 			return
 		}
 		err := n.apply(ctx, e.level)
+		n.awake, n.nextAwake = time.Time{}, time.Time{} // a window begins with the level that has one
 		if err == nil {
 			n.note("level %v", e.level)
 		}

@@ -197,6 +197,13 @@ func (b *Book) Dialling(id peer.ID, now time.Time) {
 	}
 }
 
+// Left notes that we left a contact, for no fault of it: it may be dialled again at once.
+func (b *Book) Left(id peer.ID) {
+	if c := b.contacts[id]; c != nil {
+		c.next = time.Time{}
+	}
+}
+
 // Worked notes that a contact accepted us.
 func (b *Book) Worked(id peer.ID, now time.Time) {
 	if c := b.contacts[id]; c != nil {

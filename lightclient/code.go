@@ -210,7 +210,7 @@ func (l *look) load(k *Code, at FinalBlock) error {
 		return err
 	}
 	k.runtime = r
-	if l.n.cfg.Compile && !k.tried && !r.Compiled() && engine.Interprets() == nil {
+	if l.n.cfg.Compile && l.n.writable.Load() && !k.tried && !r.Compiled() && engine.Interprets() == nil {
 		l.n.compile(k, raw)
 	}
 	return nil
@@ -300,7 +300,7 @@ func (l *look) metadataAt(at FinalBlock) (*Code, *metadata.Metadata, error) {
 	}
 	k.describe(m)
 	l.n.codes.met()
-	if store := l.n.cfg.Runtimes; store != nil {
+	if store := l.n.cfg.Runtimes; store != nil && l.n.writable.Load() {
 		if err := store.PutMetadata(k.Hash, raw); err != nil {
 			l.n.warn("runtime", "metadata is not kept: %v", err)
 		}

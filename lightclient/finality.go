@@ -158,6 +158,44 @@ func (s *Sync) raise(ev *grandpa.Evidence) {
 	}
 }
 
+// stepListen keeps to as many peers for commits as are needed. When finality stands still, the one that was
+// listened to for longest gives way to another.
+func (s *Sync) stepListen() {
+	if s.cfg.Finality != Follow || s.closed || s.alarm != nil {
+		return
+	}
+	var oldest, next *syncPeer
+	on := 0
+	for _, p := range s.sorted() {
+		switch {
+		case p.listen:
+			on++
+			if oldest == nil || p.listenAt.Before(oldest.listenAt) {
+				oldest = p
+			}
+		case !p.listenAt.IsZero() && s.now.Sub(p.listenAt) < neighbourSame: // it was just given up
+		case next == nil || p.listenAt.Before(next.listenAt):
+			next = p
+		}
+	}
+	if next == nil {
+		return
+	}
+	if on >= listeners {
+		if s.now.Sub(s.advanced) < s.lag() || s.now.Sub(oldest.listenAt) < neighbourSame {
+			return
+		}
+		s.setListen(oldest, false)
+	}
+	s.setListen(next, true)
+	s.stepListen()
+}
+
+func (s *Sync) setListen(p *syncPeer, on bool) {
+	p.listen, p.gossip, p.listenAt = on, false, s.now
+	s.do(Listen{p.id, on})
+}
+
 // stepNeighbours tells peers our view, without which they send no commits. Packets are monotone; the
 // same one again only after two minutes (an identical packet within one minute is fined).
 func (s *Sync) stepNeighbours() {
@@ -195,7 +233,7 @@ type justifyAsk struct{ number uint32 }
 
 func (s *Sync) stepJustify() {
 	j := &s.justify
-	if j.asked != nil || s.warp.refused < 2 || s.now.Sub(j.last) < s.lag() {
+	if j.asked != nil || s.cfg.Finality == None || s.warp.refused < 2 || s.now.Sub(j.last) < s.lag() {
 		return
 	}
 	final := s.chain.Finalized().Header.Number

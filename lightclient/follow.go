@@ -72,6 +72,9 @@ func (s *Sync) wantHeader(p *syncPeer, hash verify.Hash, number uint32) {
 	p.wants = &headerTarget{peer: p.id, hash: hash, number: number}
 }
 
+// farBelow is the gap from which on headers are not asked for before a warp has ended.
+const farBelow = 16
+
 // stepHeaders asks for missing headers, from at most two peers at a time.
 func (s *Sync) stepHeaders() {
 	if s.chain.Authorities() == nil {
@@ -98,6 +101,9 @@ func (s *Sync) stepHeaders() {
 			// Headers this far above finality would not be kept: what is missing is finality.
 			p.wants = nil
 			continue
+		}
+		if gap > farBelow && s.warp.needed && s.warp.refused == 0 && s.warp.unproven == nil {
+			continue // finality will have passed most of them in a moment
 		}
 		req := wire.BlockRequest{Fields: wire.FieldHeader, Max: min(gap, wire.MaxBlocks)}
 		if gap <= wire.MaxBlocks {

@@ -120,7 +120,7 @@ func (n *Node) keepSet(a SetChanged) {
 // writeHead stores the finalized head with the justification that proves it.
 func (n *Node) writeHead() {
 	c := n.sync.Chain()
-	if n.cfg.Store == nil || c == nil {
+	if n.cfg.Store == nil || c == nil || n.orders.Write == WriteNone {
 		return
 	}
 	final := c.Finalized()
@@ -146,7 +146,7 @@ func (n *Node) writeHead() {
 // flush writes what is worth keeping: at the end, or when the node is told to be quiet.
 func (n *Node) flush(final bool) {
 	st := n.cfg.Store
-	if st == nil {
+	if st == nil || n.orders.Write == WriteNone {
 		return
 	}
 	n.writeHead()

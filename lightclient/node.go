@@ -43,6 +43,7 @@ type Store interface {
 	Bundle(number uint32, name string) (data []byte, ok bool)
 	Bundles(prefix string, f func(number uint32, name string, size int) bool) // ascending by number
 	Commit() error
+	Quiet(on bool) // on: nothing is written, and what is put waits, until it is off again
 	Tick(now time.Time) error
 	Degraded() error // why what was put is not on the disk; nil: all is well
 }
@@ -103,16 +104,19 @@ type Node struct {
 	ready  chan struct{} // closed when the node has caught up
 	wg     sync.WaitGroup
 
-	codes  codes
-	proofs proofs
-	heads  atomic.Pointer[Heads] // stored by the loop
+	codes    codes
+	proofs   proofs
+	heads    atomic.Pointer[Heads] // stored by the loop
+	writable atomic.Bool           // what is kept outside the store may be written
 
 	mu    sync.Mutex
 	conns map[peer.ID]*conn // guarded by mu; dialling, opening or open
 
-	// Guarded by mu: the newest of what is proven, and what is kept for those that we serve.
+	// Guarded by mu: the newest of what is proven, what is kept for those that we serve, and what may be spent.
+	// The loop alone writes orders, and reads them without the lock.
 	standing *Standing
 	server   *server // nil: nobody is served
+	orders   Orders
 
 	// Owned by the loop.
 	dialling    int
@@ -186,6 +190,11 @@ func New(cfg Config) (*Node, error) {
 	if cfg.Serve {
 		n.server = newServer()
 	}
+	n.orders = Orders{Finality: cfg.Finality, Peers: cfg.MaxPeers, FlushEvery: headEvery}
+	if n.orders.Finality == "" {
+		n.orders.Finality = Follow
+	}
+	n.writable.Store(true)
 	if n.watch = newWatch(nil, 0); cfg.Store != nil {
 		n.watch = newWatch(cfg.Watch, cfg.WatchEvery)
 	}
@@ -208,10 +217,13 @@ func (n *Node) Run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	n.host, err = p2p.New(p2p.Config{Key: key, UserAgent: "taolight/" + n.cfg.Version, Listen: n.cfg.Listen, MaxConns: n.cfg.MaxConns})
+	host, err := p2p.New(p2p.Config{Key: key, UserAgent: "taolight/" + n.cfg.Version, Listen: n.cfg.Listen, MaxConns: n.cfg.MaxConns})
 	if err != nil {
 		return fmt.Errorf("libp2p host: %w", err)
 	}
+	n.mu.Lock()
+	n.host = host
+	n.mu.Unlock()
 	defer n.host.Close()
 	ctx, cancel := context.WithCancel(ctx)
 	defer n.codes.close()
@@ -415,13 +427,21 @@ func (n *Node) loop(ctx context.Context) error {
 		n.stepHealth(now)
 		n.stepStore(now)
 		n.stepWatch(ctx)
-		// One timer for all, on whole seconds: what falls due together wakes the board once.
-		wait := max(wake.Sub(now), 0)
-		if nanos := time.Duration(now.Nanosecond()); wait >= time.Second {
-			wait = (wait + nanos).Truncate(time.Second) - nanos
-		}
-		timer.Reset(max(wait, 50*time.Millisecond))
+		timer.Reset(max(align(now, wake.Sub(now)), 50*time.Millisecond))
 	}
+}
+
+// align shortens a wait so that it ends on a whole second, or on a multiple of 5, 10 or 30 of them if it is long
+// enough: what falls due together, here and in what else keeps to this, wakes the board once.
+func align(now time.Time, wait time.Duration) time.Duration {
+	wait = max(wait, 0)
+	for _, unit := range []time.Duration{30 * time.Second, 10 * time.Second, 5 * time.Second, time.Second} {
+		if wait >= unit {
+			into := time.Duration(now.UnixNano() % int64(unit))
+			return (wait + into).Truncate(unit) - into
+		}
+	}
+	return wait
 }
 
 // tellMoved tells whoever wants to know what is proven now.
@@ -441,7 +461,7 @@ func (n *Node) tellMoved() {
 
 // own handles the driver's events and returns what is for Sync.
 func (n *Node) own(ctx context.Context, now time.Time, batch []any) []any {
-	out := batch[:0]
+	out := make([]any, 0, len(batch))
 	for _, e := range batch {
 		switch e := e.(type) {
 		case lost:
@@ -458,6 +478,9 @@ func (n *Node) own(ctx context.Context, now time.Time, batch []any) []any {
 			}
 		case watched:
 			n.keepParts(e.watchResult)
+		case ordered:
+			out = append(out, n.obey(now, e.Orders)...)
+			close(e.done)
 		case found:
 			n.kadBusy = false
 			for _, p := range e.peers {
@@ -483,6 +506,8 @@ func (n *Node) execute(ctx context.Context, now time.Time, action any) {
 			case <-ctx.Done():
 			}
 		}()
+	case Listen:
+		n.listen(ctx, peer.ID(a.Peer), a.On)
 	case Neighbour:
 		if err := n.grandpa.Send(peer.ID(a.Peer), wire.AppendNeighbor(nil, a.Packet)); err != nil {
 			n.wg.Add(1)
@@ -543,7 +568,7 @@ func (n *Node) finalized(now time.Time, a Finalized) {
 		}
 	}
 	// A jump of a few blocks is how finality goes where no headers are listened to.
-	if a.Skipped && n.setsDirty || n.written == 0 || last.Header.Number >= n.written+headEvery {
+	if a.Skipped && n.setsDirty || n.flushDue(last.Header.Number) {
 		n.writeHead()
 	}
 }

@@ -25,6 +25,7 @@ type memory struct {
 	kept   map[string]memoryBundle
 	writes int
 	proofs int
+	quiet  bool
 }
 
 func newMemory() *memory {
@@ -43,6 +44,7 @@ func (m *memory) WriteHead(number uint32, _ verify.Hash, data []byte) error {
 	m.writes++
 	return nil
 }
+func (m *memory) Quiet(on bool)          { m.mu.Lock(); defer m.mu.Unlock(); m.quiet = on }
 func (m *memory) RejectHead(error) error { m.mu.Lock(); defer m.mu.Unlock(); m.head = nil; return nil }
 func (m *memory) AuthoritySets() ([][]byte, error) {
 	m.mu.Lock()

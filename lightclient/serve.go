@@ -44,6 +44,8 @@ type server struct {
 	proofs   map[verify.Hash][]byte // by block and keys
 	order    []verify.Hash
 	reads    chan struct{}
+	hour     time.Time // since when paid is counted
+	paid     int       // bytes of answers
 }
 
 // account counts a peer's requests down; it fills again with time.
@@ -95,12 +97,18 @@ func (n *Node) serve() {
 	handle := func(name string, most int, f func(ctx context.Context, st *Standing, body []byte) ([]byte, error)) {
 		n.host.HandleRequests(name, most, func(ctx context.Context, from peer.ID, body []byte) ([]byte, error) {
 			n.mu.Lock()
-			st, may := n.standing, n.server.mayAsk(n.cfg.Now(), from)
+			st, may := n.standing, n.serves(from) && n.server.mayAsk(n.cfg.Now(), from)
 			n.mu.Unlock()
 			if st == nil || !may {
 				return nil, errNotServed
 			}
-			return f(ctx, st, body)
+			answer, err := f(ctx, st, body)
+			n.mu.Lock()
+			defer n.mu.Unlock()
+			if err == nil && !n.server.pay(n.cfg.Now(), len(answer), n.orders.ServeBytes) {
+				return nil, errNotServed
+			}
+			return answer, err
 		})
 	}
 	handle(n.names.Warp, 32, func(_ context.Context, st *Standing, body []byte) ([]byte, error) { return serveWarp(st, body) })
@@ -267,7 +275,7 @@ func judgeCall(root verify.Hash, answer []byte) (proof []byte, err error) {
 // it: a light client gives up who does not.
 func (n *Node) admit(ctx context.Context, id peer.ID, h *wire.Handshake) bool {
 	n.mu.Lock()
-	full := n.server == nil || n.standing == nil || len(n.server.lights) >= maxLights && !n.server.lights[id]
+	full := n.server == nil || n.standing == nil || !n.serves(id) || len(n.server.lights) >= n.mostLights() && !n.server.lights[id]
 	if !full {
 		n.server.lights[id] = true
 	}

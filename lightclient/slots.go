@@ -46,7 +46,7 @@ func (n *Node) stepPeers(ctx context.Context, now time.Time) {
 		}
 	}
 	n.mu.Unlock()
-	want := n.cfg.MaxPeers - len(connected)
+	want := n.wanted() - len(connected)
 	if want > 0 && n.dialling < 4 {
 		for _, c := range n.book.Candidates(now, min(want, 4-n.dialling), connected) {
 			n.dial(ctx, now, c)
@@ -99,6 +99,10 @@ func (n *Node) opened(ctx context.Context, now time.Time, d dialled) any {
 		n.hangUp(d.id)
 		return nil
 	}
+	if n.orders.Closed { // while it was being dialled
+		n.hangUp(d.id)
+		return nil
+	}
 	if d.handshake.Genesis != n.cfg.Checkpoint.Genesis {
 		n.punish(now, d.id, "another chain: genesis "+d.handshake.Genesis.Short(), banWrongChain)
 		return nil
@@ -126,14 +130,30 @@ func (n *Node) opened(ctx context.Context, now time.Time, d dialled) any {
 		defer cancel()
 		// Refusal of these two is no fault: the slot is what counts.
 		n.txs.Open(octx, d.id)
-		if _, err := n.grandpa.Open(octx, d.id); err == nil {
-			select {
-			case n.events <- GrandpaOpened{PeerID(d.id)}:
-			case <-ctx.Done():
-			}
-		}
 	}()
 	return PeerOpened{PeerID(d.id), *d.handshake}
+}
+
+// listen opens the grandpa substream to a peer, by which it sends commits, or closes it.
+func (n *Node) listen(ctx context.Context, id peer.ID, on bool) {
+	if !on {
+		n.grandpa.Close(id)
+		return
+	}
+	n.wg.Add(1)
+	go func() {
+		defer n.wg.Done()
+		octx, cancel := context.WithTimeout(ctx, 10*time.Second)
+		defer cancel()
+		var e any = GrandpaOpened{PeerID(id)}
+		if _, err := n.grandpa.Open(octx, id); err != nil {
+			e = GrandpaRefused{PeerID(id)}
+		}
+		select {
+		case n.events <- e:
+		case <-ctx.Done():
+		}
+	}()
 }
 
 // drop forgets a connection; it reports whether the peer was open.
@@ -232,7 +252,7 @@ func (n *Node) discover(ctx context.Context, now time.Time, open int) {
 	}
 	n.kadNext = now.Add(n.kadWait)
 	n.kadWait = min(2*n.kadWait, 2*time.Minute)
-	if open >= n.cfg.MaxPeers {
+	if open >= n.wanted() {
 		n.kadNext = now.Add(time.Hour)
 	}
 	n.kadBusy = true

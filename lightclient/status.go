@@ -22,7 +22,7 @@ type Status struct {
 	Demo    bool    `json:"demo"` // an embedded chain: nothing of it is worth anything
 	Genesis string  `json:"genesis"`
 	Version string  `json:"version"`
-	State   string  `json:"state"` // "no peers", "resolving", "warping", "following", "stale", "conflict", "upgrade"
+	State   string  `json:"state"` // "no peers", "resolving", "warping", "following", "stale", "asleep", "conflict", "upgrade"
 	Uptime  float64 `json:"uptime_seconds"`
 
 	Finalized *BlockStatus `json:"finalized"` // null until something is proven
@@ -152,7 +152,7 @@ func (n *Node) status(now time.Time) *Status {
 		}
 	}
 	n.mu.Unlock()
-	s.Peers.Wanted, s.Peers.Known, s.Peers.Banned = n.cfg.MaxPeers, n.book.Len(), len(n.book.Banned(now))
+	s.Peers.Wanted, s.Peers.Known, s.Peers.Banned = n.wanted(), n.book.Len(), len(n.book.Banned(now))
 
 	s.Trust = TrustStatus{Checkpoint: cp.Number, Hash: cp.Hash.String(), SetID: cp.Set.ID, Date: cp.Date, SetChanges: n.fragments}
 	if cp.Ready() == nil {
@@ -203,14 +203,26 @@ func (n *Node) slots(k int) float64 {
 	return (time.Duration(k) * n.sync.slot()).Seconds()
 }
 
+// old is the age in seconds from which on a head is old by so many slots: more where it is only asked for now
+// and then.
+func (n *Node) old(slots int, least float64) float64 {
+	age := max(n.slots(slots), least)
+	if n.sync.cfg.Finality == Pull {
+		age += n.sync.cfg.PullEvery.Seconds()
+	}
+	return age
+}
+
 // state is the one word for how it goes.
 func (n *Node) state(s *Status) string {
-	old := s.FinalizedAge > max(n.slots(staleSlots), 30) || s.SlotAge != nil && *s.SlotAge > max(n.slots(staleSlots), 30)
+	old := s.FinalizedAge > n.old(staleSlots, 30) || s.SlotAge != nil && *s.SlotAge > n.old(staleSlots, 30)
 	switch {
 	case n.sync.alarm != nil:
 		return "conflict"
 	case n.sync.upgrade != nil:
 		return "upgrade"
+	case n.orders.Closed && !n.fed(s):
+		return "asleep"
 	case s.Peers.Open == 0 && !n.fed(s):
 		return "no peers"
 	case n.sync.Chain() == nil:
@@ -244,6 +256,7 @@ func (n *Node) warnings(s *Status) []Warning {
 		add("unknown-rules", "error", "the chain uses rules that this version does not know: "+err.Error(), "upgrade taolight")
 	}
 	switch {
+	case n.orders.Closed: // no fault: what ordered it says why
 	case s.Peers.Open == 0 && !n.fed(s):
 		tried := strings.Join(n.book.Errors(), "; ")
 		banned := n.book.Banned(n.cfg.Now())
@@ -265,9 +278,9 @@ func (n *Node) warnings(s *Status) []Warning {
 	case n.sync.warp.unproven != nil:
 		add("checkpoint-unlinked", "error", "peers' finality cannot be proven from the checkpoint: "+n.sync.warp.unproven.Error(),
 			"the set may have been changed by hand since; give a newer checkpoint with --checkpoint FILE, or upgrade taolight")
-	case s.FinalizedAge > max(n.slots(staleSlots), 30) || s.SlotAge != nil && *s.SlotAge > max(n.slots(staleSlots), 30):
+	case s.FinalizedAge > n.old(staleSlots, 30) || s.SlotAge != nil && *s.SlotAge > n.old(staleSlots, 30):
 		add("finality-stale", "error", "the finalized head is old", "peers may be silent or finality may have stopped; see taolight peers, and name others with --peer")
-	case s.FinalizedAge > max(n.slots(degradedSlots), 10):
+	case s.FinalizedAge > n.old(degradedSlots, 10):
 		add("finality-slow", "warn", "the finalized head has not moved lately", "wait; other peers are being tried")
 	}
 	if s.Clock.Trust == "none" {

@@ -21,6 +21,8 @@ const (
 	Follow Finality = "follow"
 	// Pull asks for a warp proof from our own finalized block now and then: a few kilobytes each.
 	Pull Finality = "pull"
+	// None asks nobody: for a node that has to be still. What others hand over is taken.
+	None Finality = "none"
 )
 
 // Our own limits and times, not the chain's.
@@ -32,6 +34,12 @@ const (
 	maxPending = 8
 	// maxAsked bounds the memory of sync/2 requests sent to one peer.
 	maxAsked = 512
+	// listeners are the peers that commits are taken from. Each sends a copy of each commit, 2 kB every
+	// block, and more than anything else that is what a light client costs; a lie is refused from any
+	// one, and of silence the lag tells, by which another is listened to and finality asked for.
+	listeners = 2
+	// asleep is the longest that nothing is looked at.
+	asleep = 30 * time.Second
 
 	requestTimeout = 15 * time.Second
 	warpTimeout    = 30 * time.Second
@@ -59,6 +67,8 @@ type (
 	PeerClosed struct{ Peer PeerID }
 	// GrandpaOpened: the peer accepted our grandpa substream, so neighbour packets can be sent.
 	GrandpaOpened struct{ Peer PeerID }
+	// GrandpaRefused: it did not.
+	GrandpaRefused struct{ Peer PeerID }
 	// Announced: a block announcement.
 	Announced struct {
 		Peer     PeerID
@@ -75,6 +85,13 @@ type (
 		Body    []byte
 		Err     error
 	}
+	// Ordered: from now on finality is learned otherwise, or there are no connections, or there may be
+	// again. Every is between pulls; 0: as before.
+	Ordered struct {
+		Finality Finality
+		Every    time.Duration
+		Closed   bool
+	}
 )
 
 // Actions that Sync returns.
@@ -86,6 +103,12 @@ type (
 		Body    []byte
 		Timeout time.Duration
 		purpose any
+	}
+	// Listen opens the grandpa substream to a peer, which then sends commits, or closes it. To open is
+	// answered by GrandpaOpened or GrandpaRefused.
+	Listen struct {
+		Peer PeerID
+		On   bool
 	}
 	// Neighbour is a packet for one peer's grandpa substream.
 	Neighbour struct {
@@ -174,6 +197,8 @@ type syncPeer struct {
 	busy      int // answers missed in a row
 	asked     map[verify.Hash]int
 	nothing   verify.Hash // our finalized hash above which it had nothing to prove
+	listen    bool        // it was asked for commits
+	listenAt  time.Time   // when, or when that was given up
 	gossip    bool        // its grandpa substream is open
 	sent      wire.Neighbor
 	sentAt    time.Time
@@ -196,6 +221,7 @@ type Sync struct {
 	upgrade  error           // the chain follows rules we do not know
 	doubts   map[PeerID]bool // peers that sent headers of unknown rules since finality last moved
 
+	closed    bool // as ordered: there is nobody to ask
 	resolving bool
 	warp      warpState
 	state     stateRead
@@ -240,12 +266,24 @@ func (s *Sync) Chain() *Chain { return s.chain }
 // Evidence returns the conflict that stopped finality, or nil.
 func (s *Sync) Evidence() *grandpa.Evidence { return s.alarm }
 
-// SetFinality changes where finality is learned from.
-func (s *Sync) SetFinality(f Finality, every time.Duration) {
-	s.cfg.Finality = f
-	if every > 0 {
-		s.cfg.PullEvery = every
+// order changes where finality is learned from. Commits come only to whoever has a grandpa substream, and
+// cannot be told to stop otherwise.
+func (s *Sync) order(o Ordered) {
+	if o.Every > 0 {
+		s.cfg.PullEvery = o.Every
 	}
+	if s.closed && !o.Closed && s.chain != nil {
+		s.warp.needed = true // whoever was asleep asks at once
+	}
+	s.closed = o.Closed
+	if listens := o.Finality == Follow; listens != (s.cfg.Finality == Follow) {
+		for _, p := range s.sorted() {
+			if p.listen && !listens {
+				s.setListen(p, false)
+			}
+		}
+	}
+	s.cfg.Finality = o.Finality
 }
 
 // slot is the length of a slot.
@@ -280,8 +318,14 @@ func (s *Sync) best() FinalBlock {
 
 // idle is how long nothing needs doing: short while a request could be retried.
 func (s *Sync) idle() time.Duration {
+	if s.closed {
+		return asleep
+	}
 	if s.chain == nil || s.warp.needed || s.chain.Authorities() == nil {
 		return time.Second
+	}
+	if s.cfg.Finality == Pull {
+		return max(time.Second, min(s.cfg.PullEvery-s.now.Sub(s.warp.last), asleep))
 	}
 	return max(time.Second, min(s.slot()/2, 5*time.Second))
 }
@@ -296,8 +340,12 @@ func (s *Sync) event(e any) {
 	case PeerClosed:
 		delete(s.peers, e.Peer)
 		delete(s.doubts, e.Peer)
+	case GrandpaRefused:
+		if p := s.peers[e.Peer]; p != nil && p.listen {
+			p.listen, p.gossip, p.listenAt = false, false, s.now
+		}
 	case GrandpaOpened:
-		if p := s.peers[e.Peer]; p != nil {
+		if p := s.peers[e.Peer]; p != nil && p.listen {
 			p.gossip = true
 			p.sent, p.sentAt = wire.Neighbor{}, time.Time{}
 		}
@@ -311,6 +359,8 @@ func (s *Sync) event(e any) {
 		}
 	case Answered:
 		s.answered(&e)
+	case Ordered:
+		s.order(e)
 	case Offered:
 		s.offered(e.Proof)
 	case Accused:
@@ -358,6 +408,7 @@ func (s *Sync) step() {
 	s.stepState()
 	s.retryPending()
 	s.stepHeaders()
+	s.stepListen()
 	s.stepNeighbours()
 }
 

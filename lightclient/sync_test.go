@@ -36,6 +36,8 @@ type bench struct {
 	alarm     *grandpa.Evidence
 	rooted    *Rooted
 	requests  map[RequestKind]int
+	deaf      map[PeerID]bool // its grandpa substream is closed: it sends no commits
+	in, out   int             // bytes of messages, requests and answers
 }
 
 type timed struct {
@@ -56,7 +58,7 @@ func newBench(t *testing.T, net *demonet.Network, cfg SyncConfig) *bench {
 	}
 	b := &bench{t: t, net: net, s: s, now: time.Now(), latency: 100 * time.Millisecond,
 		peers: make(map[PeerID]*demonet.Peer), flying: make(map[PeerID]int), asked: make(map[PeerID]map[string]int),
-		packets: make(map[PeerID][]wire.Neighbor), packetAt: make(map[PeerID]time.Time), requests: make(map[RequestKind]int)}
+		packets: make(map[PeerID][]wire.Neighbor), packetAt: make(map[PeerID]time.Time), requests: make(map[RequestKind]int), deaf: make(map[PeerID]bool)}
 	for _, p := range net.Peers() {
 		id := PeerID(p.ID())
 		b.peers[id] = p
@@ -72,7 +74,7 @@ func (b *bench) open() {
 	best := b.net.Best()
 	for id := range b.peers {
 		b.emit(PeerOpened{id, wire.Handshake{Role: wire.RoleFull, BestNumber: best.Number, BestHash: best.Hash(), Genesis: b.net.Genesis()}})
-		b.emit(GrandpaOpened{id})
+		b.deaf[id] = true // until it is asked to listen
 	}
 }
 
@@ -85,11 +87,18 @@ func (b *bench) step(announce bool) *verify.Header {
 		b.t.Fatal(err)
 	}
 	for id := range b.peers {
-		if announce {
-			b.emit(Announced{id, wire.Announce{Header: h, Best: true}})
+		if b.s.peers[id] == nil && len(b.queue) == 0 {
+			continue // it is not connected
 		}
-		if after := b.net.Finalized(); after.Hash != before {
-			b.emit(Gossiped{id, wire.GrandpaMessage{Commit: b.commit(after)}})
+		if announce {
+			a := wire.Announce{Header: h, Best: true}
+			b.in += len(a.Append(nil))
+			b.emit(Announced{id, a})
+		}
+		if after := b.net.Finalized(); after.Hash != before && !b.deaf[id] {
+			c := b.commit(after)
+			b.in += len(wire.AppendCommit(nil, c))
+			b.emit(Gossiped{id, wire.GrandpaMessage{Commit: c}})
 		}
 	}
 	return h
@@ -169,8 +178,15 @@ func (b *bench) act(action any) {
 				answer.Body, answer.Err = body, nil
 			}
 		}
+		b.out += len(a.Body)
+		b.in += len(answer.Body)
 		b.queue = append(b.queue, timed{b.now.Add(b.latency), answer})
+	case Listen:
+		if b.deaf[a.Peer] = !a.On; a.On {
+			b.emit(GrandpaOpened{a.Peer})
+		}
 	case Neighbour:
+		b.out += len(wire.AppendNeighbor(nil, a.Packet))
 		list := b.packets[a.Peer]
 		if n := len(list); n > 0 {
 			last := list[n-1]

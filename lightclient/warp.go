@@ -136,7 +136,7 @@ func (s *Sync) lag() time.Duration { return max(5*s.slot(), 10*time.Second) }
 
 func (s *Sync) stepWarp() {
 	w := &s.warp
-	if w.asked != nil {
+	if w.asked != nil || s.cfg.Finality == None {
 		return
 	}
 	final := s.chain.Finalized()
@@ -151,12 +151,16 @@ func (s *Sync) stepWarp() {
 			return
 		}
 	}
+	again := s.lag()
+	if s.cfg.Finality == Pull {
+		again = min(again, s.cfg.PullEvery)
+	}
 	p := s.pick(func(p *syncPeer) bool {
 		if w.failed[p.id] {
 			return false
 		}
 		// A peer that had nothing above our block is asked again only when it is due.
-		return p.nothing != final.Hash || s.now.Sub(w.last) >= s.lag()
+		return p.nothing != final.Hash || s.now.Sub(w.last) >= again
 	})
 	if p == nil {
 		if w.needed && len(s.peers) > 0 && s.allSaidNothing(final.Hash) {

@@ -180,6 +180,9 @@ func (s *Store) scan(b bucket, from string, f func(key string, value []byte) boo
 
 // commit writes the batch in one transaction. Without success the batch stays as it is.
 func (s *Store) commit() error {
+	if s.quiet {
+		return ErrQuiet
+	}
 	if s.db == nil || s.db.readOnly {
 		if s.saveable() == 0 {
 			return nil

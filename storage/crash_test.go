@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 )
 
 const childEnv = "TAOLIGHT_STORAGE_CHILD"
@@ -50,6 +51,14 @@ func TestChild(t *testing.T) {
 		putGeneration(t, s, generation)
 		must(t, s.Commit())
 		fmt.Printf("g %d\n", generation)
+		if generation%2 == 0 { // a change of level, with all that is asked of a store that is quiet
+			s.Quiet(true)
+			must(t, s.WriteHead(testHead(number+1)))
+			putGeneration(t, s, generation+1)
+			must(t, s.Commit())
+			must(t, s.Tick(epoch.Add(time.Duration(generation)*7*time.Hour)))
+			s.Quiet(false)
+		}
 	}
 }
 

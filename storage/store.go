@@ -31,6 +31,8 @@ var (
 	ErrReadOnly = errors.New("data directory cannot be written")
 	// ErrClosed: the store has been closed.
 	ErrClosed = errors.New("store is closed")
+	// ErrQuiet: writing was ended by Quiet.
+	ErrQuiet = errors.New("nothing is written for now")
 	// ErrMismatch: a header that does not have the hash it is stored under.
 	ErrMismatch = errors.New("header does not match its hash")
 )
@@ -167,6 +169,7 @@ type Store struct {
 	wait                     time.Duration // until the next try after a fault
 	headFault, dbFault       error
 	suspect                  bool // the database failed to write and must be read anew
+	quiet                    bool // nothing is written
 }
 
 // Open opens the directory of one network, makes it if it is missing, and mends what is broken. Recovery tells what it
@@ -195,7 +198,19 @@ func (s *Store) Commit() error {
 	if s.closed {
 		return ErrClosed
 	}
+	if s.quiet {
+		return nil
+	}
 	return errors.Join(s.commit(), s.flushSlots())
+}
+
+// Quiet ends all writing, or lets it go on: a board whose supply sags must not write. What is put meanwhile waits
+// in memory, within its bounds, for the next head, commit or tick after that. A store that is closed while it is
+// quiet writes nothing either, not even that the end was a clean one.
+func (s *Store) Quiet(on bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.quiet = on
 }
 
 // Tick does what is due at time now: the rare commit, the end of bans, and another try after a fault. The caller has one
@@ -211,6 +226,9 @@ func (s *Store) Tick(now time.Time) error {
 		s.lastCommit = now // the first tick, or a clock that was set back
 	}
 	s.endBans(now)
+	if s.quiet {
+		return nil
+	}
 	if s.headFault != nil || s.dbFault != nil {
 		if since := now.Sub(s.lastTry); since >= 0 && since < s.wait {
 			return nil
@@ -249,6 +267,10 @@ func (s *Store) Close() error {
 	defer s.mu.Unlock()
 	if s.closed {
 		return ErrClosed
+	}
+	if s.quiet {
+		s.closed = true
+		return s.detach()
 	}
 	err := errors.Join(s.commit(), s.flushSlots())
 	if err == nil && s.slots != nil && s.headFault == nil && s.dbFault == nil {
@@ -387,7 +409,7 @@ func (s *Store) takeHead(h Head, now bool) error {
 	h.Data = append([]byte(nil), h.Data...)
 	due := now || s.written == 0 || h.Number > s.written && h.Number-s.written >= s.cfg.Pace.HeadEvery
 	s.head, s.hasHead, s.headDirty = h, true, true
-	if !due || (!now && s.headFault != nil) {
+	if !due || s.quiet || (!now && s.headFault != nil) {
 		return nil // with a fault, Tick decides when to try again
 	}
 	return s.flushSlots()
@@ -396,6 +418,9 @@ func (s *Store) takeHead(h Head, now bool) error {
 // flushSlots writes the run mark and the head if they wait. A head on the medium that is above the one in memory, as when
 // a card is put in late, stays until it is reached.
 func (s *Store) flushSlots() error {
+	if s.quiet {
+		return ErrQuiet
+	}
 	if s.slots == nil {
 		if s.headDirty || s.markDirty {
 			return s.headFault

@@ -34,6 +34,8 @@ type instance struct {
 	recovery *storage.Recovery
 	local    *control.Local
 	talk     *talk            // nil: it does not gossip
+	governor *governor        // nil: joined for one question
+	governed <-chan struct{}  // closed when that has ended
 	net      *demonet.Network // our own, on the demo network
 	cancel   context.CancelFunc
 	ended    <-chan error // gives the node's error, then is closed
@@ -69,7 +71,7 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 	nothing, none := make(chan error), make(chan struct{})
 	close(nothing)
 	close(none)
-	s := &instance{place: p, cancel: cancel, ended: nothing, netEnded: none, others: none}
+	s := &instance{place: p, cancel: cancel, ended: nothing, netEnded: none, others: none, governed: none}
 	fail := func(err error) (*instance, error) {
 		s.stop(time.Second)
 		return nil, err
@@ -118,6 +120,12 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 		light.Hosted, light.Moved, light.Serve = s.talk.hosted, s.talk.moved, true
 		light.MaxConns = max(48, p.cfg.MaxPeers+32) // 24 neighbours, 8 light clients that we serve
 	}
+	if !joined {
+		if s.governor, err = p.govern(notes); err != nil {
+			return fail(err)
+		}
+		s.governor.attach(s, &light)
+	}
 	s.node, err = lightclient.New(light)
 	if err != nil {
 		return fail(&control.Error{Code: control.Usage, Err: err})
@@ -125,7 +133,11 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 	if s.talk != nil {
 		s.talk.light = s.node
 	}
-	pool, err := tx.New(tx.Config{Node: s.node, Store: s.store, Notes: func(format string, args ...any) {
+	gate := s.governor
+	if p.demo { // whose slots may lie years back, and on which nothing is worth anything
+		gate = nil
+	}
+	pool, err := tx.New(tx.Config{Node: signing{s.node, gate}, Store: s.store, Notes: func(format string, args ...any) {
 		if notes != nil {
 			notes(lightclient.Note{Topic: "tx", Text: fmt.Sprintf(format, args...)})
 		}
@@ -137,6 +149,15 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 		Talk: s.talk.talking(), Pool: pool,
 		Node: s.node, Checkpoint: p.root, Root: p.from, Store: s.store, DataDir: p.dir,
 		Version: version, Demo: p.demo, Joined: joined,
+	}
+	if s.governor != nil {
+		s.governor.node, s.local.Governor = s.node, s.governor
+		done := make(chan struct{})
+		s.governed = done
+		go func() {
+			defer close(done)
+			s.governor.run(ctx)
+		}()
 	}
 	ended := make(chan error, 1)
 	s.ended = ended
@@ -172,9 +193,11 @@ func (s *instance) stop(wait time.Duration) error {
 	case err = <-s.ended:
 	case <-late.Done():
 	}
-	select {
-	case <-s.others:
-	case <-late.Done():
+	for _, end := range []<-chan struct{}{s.others, s.governed} {
+		select {
+		case <-end:
+		case <-late.Done():
+		}
 	}
 	if s.store != nil {
 		err = errors.Join(err, s.store.Close())

@@ -53,47 +53,16 @@ func powerConfig(cfg *config.Config) (power.Config, error) {
 	return c, nil
 }
 
-// A powerReport is what `power --json` prints.
-type powerReport struct {
-	Schema int    `json:"schema"`
-	From   string `json:"from"`  // "meters": read by this command, with no node asked
-	Board  string `json:"board"` // as its device tree names it; empty: it has none
-	Costed string `json:"board_costed_as"`
-	*power.Report
-	Sources []sourceReport `json:"sources"`
-}
-
-type sourceReport struct {
-	Name   string        `json:"name"`
-	State  string        `json:"state"` // "read", "absent", "failed"
-	Error  string        `json:"error,omitempty"`
-	Sample *sampleReport `json:"sample"`
-}
-
-// sampleReport is what one source measures; null is what it does not.
-type sampleReport struct {
-	Source   string           `json:"source"`
-	SoC      *float64         `json:"soc"`
-	Volts    *float64         `json:"volts"`
-	Amps     *float64         `json:"amps"`
-	Watts    *float64         `json:"watts"`
-	PV       *float64         `json:"pv_watts"`
-	Charging *bool            `json:"charging"`
-	External *bool            `json:"external"`
-	Critical *bool            `json:"critical"`
-	Sag      *bool            `json:"under_voltage"`
-	Conf     power.Confidence `json:"conf,omitempty"`
-}
-
 func (a *app) powerCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "power",
 		GroupID: "node",
 		Short:   "meters, the level they lead to and why, what comes next and costs",
-		Long: `Reads the meters that the settings name and shows what each says, which level follows
-– full, eco, survive or park – and why, what would change it, and what a day at each
-level costs. It asks no running node: a node that runs has watched for longer, and
-waits before it changes. Figures called est. are arithmetic from published ones.`,
+		Long: `Shows what each meter says, which level follows – full, eco, survive or park – and
+why, what would change it, and what a day at each level costs. The node that runs here
+is asked; with none running, or with flags that name meters or thresholds, the meters
+are read by the command: a node watches for longer, and waits before it changes.
+Figures called est. are arithmetic from published ones.`,
 		Example: `  taolight power
   taolight power --power-source vedirect:/dev/ttyUSB0
   taolight power simulate --trace FILE --power-capacity-wh 120`,
@@ -103,7 +72,7 @@ waits before it changes. Figures called est. are arithmetic from published ones.
 			if err != nil {
 				return err
 			}
-			r, err := a.readPower(cmd.Context(), cfg)
+			r, err := a.askPower(cmd, cfg)
 			if err != nil {
 				return err
 			}
@@ -114,14 +83,45 @@ waits before it changes. Figures called est. are arithmetic from published ones.
 			return nil
 		}),
 	}
-	a.settings(cmd, powerSettings()...)
+	a.settings(cmd, append(powerSettings(), "network", "data_dir")...)
 	a.jsonFlag(cmd)
 	cmd.AddCommand(a.simulateCommand())
 	return cmd
 }
 
+// checkPower finds what is wrong with the settings before anything is started.
+func checkPower(cfg *config.Config) error {
+	if _, err := powerConfig(cfg); err != nil {
+		return err
+	}
+	meters, err := rig.New(cfg.Power.Sources, rig.Machine{}) // it reaches for nothing
+	if err != nil {
+		return usage("%s: %w", cfg.Origin("power.sources"), err)
+	}
+	return meters.Close()
+}
+
+// askPower asks the node that runs, or the meters.
+func (a *app) askPower(cmd *cobra.Command, cfg *config.Config) (*control.Power, error) {
+	for _, key := range powerSettings() {
+		if strings.HasPrefix(cfg.Origin(key), "flag ") {
+			return a.readPower(cmd.Context(), cfg)
+		}
+	}
+	c, err := control.Find(cfg.Dir())
+	if errors.Is(err, control.ErrNoNode) {
+		return a.readPower(cmd.Context(), cfg)
+	}
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeout(cmd.Context(), dialAndAnswer)
+	defer cancel()
+	return c.Power(ctx)
+}
+
 // readPower asks the meters once.
-func (a *app) readPower(ctx context.Context, cfg *config.Config) (*powerReport, error) {
+func (a *app) readPower(ctx context.Context, cfg *config.Config) (*control.Power, error) {
 	c, err := powerConfig(cfg)
 	if err != nil {
 		return nil, err
@@ -133,7 +133,7 @@ func (a *app) readPower(ctx context.Context, cfg *config.Config) (*powerReport, 
 	}
 	defer meters.Close()
 	c.Explicit = meters.Explicit
-	r := &powerReport{Schema: 1, From: "meters", Sources: []sourceReport{}}
+	r := &control.Power{Schema: control.Schema, From: "meters", Hooks: []control.PowerHook{}}
 	name, board := rig.Board(m)
 	if c.Board.Idle == 0 {
 		c.Board = board
@@ -145,26 +145,11 @@ func (a *app) readPower(ctx context.Context, cfg *config.Config) (*powerReport, 
 	}
 	s, actions := power.Step(&c, power.State{}, in)
 	r.Report = actions.Report(&c, &s, &in)
-	for _, st := range meters.Status() {
-		sr := sourceReport{Name: st.Name, State: "read"}
-		switch {
-		case errors.Is(st.Err, rig.ErrAbsent):
-			sr.State = "absent"
-		case st.Err != nil:
-			sr.State = "failed"
-		}
-		if st.Err != nil {
-			sr.Error = st.Err.Error()
-		}
-		if x := st.Sample; x != nil {
-			sr.Sample = &sampleReport{x.Source, x.SoC, x.Volts, x.Amps, x.Watts, x.PVWatts, x.Charging, x.External, x.Critical, x.UnderVoltage, x.Confidence}
-		}
-		r.Sources = append(r.Sources, sr)
-	}
+	r.Sources = powerSources(meters)
 	return r, nil
 }
 
-func (a *app) printPower(w io.Writer, r *powerReport) {
+func (a *app) printPower(w io.Writer, r *control.Power) {
 	line := func(topic, format string, args ...any) {
 		fmt.Fprintf(w, "%s %s\n", a.style.bold(fmt.Sprintf("%-8s", topic)), fmt.Sprintf(format, args...))
 	}
@@ -237,7 +222,19 @@ func (a *app) printPower(w io.Writer, r *powerReport) {
 			fmt.Fprint(w, wrap(measured(s.Sample), "            "))
 		}
 	}
-	fmt.Fprint(w, "\n", wrap("These are the meters of now, read by this command: a running node has watched for longer and waits before it changes its level.", ""))
+	for _, h := range r.Hooks {
+		word := "has not run yet"
+		switch {
+		case h.Error != "":
+			word = a.style.bad("failed") + ": " + printable(h.Error)
+		case h.Runs > 0:
+			word = fmt.Sprintf("ran %s, the last time for %s", count(int(h.Runs), "time"), h.State)
+		}
+		fmt.Fprintf(w, "%s command %s\n", h.Name, word)
+	}
+	if r.From == "meters" {
+		fmt.Fprint(w, "\n", wrap("These are the meters of now, read by this command: a running node has watched for longer and waits before it changes its level.", ""))
+	}
 	for i, x := range r.Warnings {
 		if i == 0 {
 			fmt.Fprintln(w, "\n# health")
@@ -259,7 +256,7 @@ func confidence(c power.Confidence) string {
 }
 
 // measured lists what a source measures.
-func measured(s *sampleReport) string {
+func measured(s *control.PowerSample) string {
 	var words []string
 	add := func(p *float64, format string) {
 		if p != nil {

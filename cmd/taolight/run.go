@@ -79,6 +79,9 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 	if err != nil {
 		return err
 	}
+	if err := checkPower(cfg); err != nil {
+		return err
+	}
 	if c, err := control.Find(cfg.Dir()); err == nil {
 		return control.Errorf(control.Failure, "%s: %w (%s answers)", cfg.Dir(), control.ErrInUse, c.Path()).
 			WithHint("ask the one that runs, or give another --data-dir")

@@ -25,9 +25,6 @@ func (a *app) settings(cmd *cobra.Command, keys ...string) {
 		if len(keys) > 0 && !slices.Contains(keys, s.Key) {
 			continue
 		}
-		if len(keys) == 0 && slices.Contains(powerSettings(), s.Key) {
-			continue // a node does not follow these yet, so it takes no flag that says it does
-		}
 		help := s.Help
 		if s.Default != "" {
 			help += " (default " + s.Default + ")"
@@ -36,6 +33,9 @@ func (a *app) settings(cmd *cobra.Command, keys ...string) {
 		cmd.Flags().Var(new(words), s.Flag, help)
 		if s.Switch {
 			cmd.Flags().Lookup(s.Flag).NoOptDefVal = "true"
+		}
+		if len(keys) == 0 && strings.HasPrefix(s.Key, "power.") {
+			cmd.Flags().Lookup(s.Flag).Hidden = true // `power --help` lists them
 		}
 	}
 	cmd.Flags().String("config", "", "settings file (default taolight/taolight.toml in ~/.config or /etc)")

@@ -13,6 +13,7 @@ import (
 
 	"github.com/taolight/taolight/internal/config"
 	"github.com/taolight/taolight/internal/control"
+	"github.com/taolight/taolight/internal/power"
 	"github.com/taolight/taolight/lightclient"
 )
 
@@ -135,13 +136,46 @@ func (a *app) printStatus(w io.Writer, s *control.Status) {
 			line("", "a second light node, with no peer of the chain: %s %s by %s", o.State, block(o.Number), o.Source)
 		}
 	}
-	line("clock", "%s", s.Clock.Text)
+	if m := s.Measures; m != nil {
+		if m.Report != nil {
+			a.printLevel(line, m)
+		}
+		line("clock", "%s: %s", m.ClockTrust, m.ClockWhy)
+	} else {
+		line("clock", "%s", s.Clock.Text)
+	}
 	up := "up " + span(s.Uptime)
 	if s.Joined {
 		up = "joined for this question"
 	}
 	line("process", "%s, taolight %s, %s of memory", up, s.Version, size(s.Memory))
 	a.printHealth(w, s.Health)
+}
+
+// printLevel prints the level that the node follows, and what is left of a limited link.
+func (a *app) printLevel(line func(topic, format string, args ...any), m *control.Measures) {
+	level := m.Level.String()
+	if m.Level == power.Full {
+		level = a.style.good(level)
+	} else {
+		level = a.style.bad(level)
+	}
+	line("power", "%s: %s", level, printable(m.Why.Text))
+	if !m.Link {
+		why := "closed"
+		if m.WakeIn != nil {
+			why = fmt.Sprintf("closed, for about %s more", span(*m.WakeIn))
+		}
+		line("", "link %s", why)
+	} else if m.LinkWhy != "" {
+		line("", "link open: %s", printable(m.LinkWhy))
+	}
+	if m.Write != power.WriteFree {
+		line("", "nothing is written to the store")
+	}
+	if l := m.Metered; l != nil {
+		line("link", "%s of %s left today, enough for %s", size(l.Left), size(l.Limit), l.Level)
+	}
 }
 
 // age is how old a block is: since its slot began, or, where the clock or the chain's slots say nothing

@@ -287,8 +287,13 @@ type nodeStatus struct {
 		Open int `json:"open"`
 	} `json:"peers"`
 	Traffic struct {
-		In uint64 `json:"in_bytes"`
+		In  uint64 `json:"in_bytes"`
+		Out uint64 `json:"out_bytes"`
 	} `json:"traffic"`
+	Disk struct {
+		Written uint64 `json:"written_bytes"`
+		Syncs   uint64 `json:"syncs"`
+	} `json:"disk"`
 	Trust struct {
 		SetChanges int `json:"set_changes_verified"`
 	} `json:"trust"`

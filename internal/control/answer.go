@@ -44,6 +44,8 @@ const (
 	methodTxSubmit   = "tx submit"
 	methodTxStatus   = "tx status"
 	methodGovernance = "governance"
+
+	methodPower = "power"
 )
 
 // Schema is the version of the answers' JSON form: fields are added, never renamed.
@@ -99,6 +101,9 @@ type Answerer interface {
 
 	// Governance tells who governs the chain, and what is under way.
 	Governance(ctx context.Context, q GovernanceQuestion) (*Governance, error)
+
+	// Power tells of the meters, the level and what follows from it.
+	Power(ctx context.Context) (*Power, error)
 }
 
 // A CommitsQuestion asks for the weight commitments of a mechanism of a subnet.
@@ -178,6 +183,7 @@ type Status struct {
 	PID     int    `json:"pid"`
 	Disk    *Disk  `json:"disk"` // null: nothing is kept
 	Gossip  *Talk  `json:"gossip,omitempty"`
+	*Measures
 }
 
 // Disk is how much the store has written since the start, and holds.

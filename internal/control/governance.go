@@ -55,16 +55,16 @@ type GovernanceEntry struct {
 	Calls []string `json:"calls,omitempty"`
 }
 
-// A power is a way to govern: a pallet of a name of its own, or any that has the items marks, and what of it is read.
-type power struct {
+// An authority is a way to govern: a pallet of a name of its own, or any that has the items marks, and what of it is read.
+type authority struct {
 	name   string
 	pallet string
 	marks  []string
 	items  []string
 }
 
-// powers are looked for in the metadata, the first that fits a pallet deciding.
-var powers = []power{
+// authorities are looked for in the metadata, the first that fits a pallet deciding.
+var authorities = []authority{
 	{"sudo", "Sudo", nil, []string{"Key"}},
 	{"safe mode", "SafeMode", nil, []string{"EnteredUntil"}},
 	{"authorized upgrade", "System", []string{"AuthorizedUpgrade"}, []string{"AuthorizedUpgrade"}},
@@ -80,8 +80,8 @@ var powers = []power{
 	{"membership", "", []string{"Members"}, []string{"Members", "Prime"}},
 }
 
-// fits reports whether a pallet is the power's.
-func (w *power) fits(p *metadata.Pallet) bool {
+// fits reports whether a pallet is the authority's.
+func (w *authority) fits(p *metadata.Pallet) bool {
 	if w.pallet != "" && w.pallet != p.Name {
 		return false
 	}
@@ -132,20 +132,20 @@ func (l *Local) Governance(ctx context.Context, q GovernanceQuestion) (*Governan
 	found := make(map[string]bool)
 	for i := range m.Pallets {
 		p := &m.Pallets[i]
-		k := slices.IndexFunc(powers, func(w power) bool { return w.fits(p) })
+		k := slices.IndexFunc(authorities, func(w authority) bool { return w.fits(p) })
 		if k < 0 {
 			continue
 		}
-		found[powers[k].name] = true
-		g.Parts = append(g.Parts, GovernancePart{Name: powers[k].name, Pallet: p.Name, Entries: []GovernanceEntry{}})
-		for _, name := range powers[k].items {
+		found[authorities[k].name] = true
+		g.Parts = append(g.Parts, GovernancePart{Name: authorities[k].name, Pallet: p.Name, Entries: []GovernanceEntry{}})
+		for _, name := range authorities[k].items {
 			if it := itemOf(p, name); it != nil {
 				list = append(list, wanted{name: it.String(), key: it.Prefix(), meta: it, prefix: len(it.Hashers) > 0})
 			}
 		}
 	}
 	slices.SortStableFunc(g.Parts, func(a, b GovernancePart) int { return rank(a.Name) - rank(b.Name) })
-	for _, w := range powers {
+	for _, w := range authorities {
 		if !found[w.name] {
 			g.Lacks = append(g.Lacks, w.name)
 		}
@@ -165,7 +165,7 @@ func (l *Local) Governance(ctx context.Context, q GovernanceQuestion) (*Governan
 }
 
 func rank(name string) int {
-	return slices.IndexFunc(powers, func(w power) bool { return w.name == name })
+	return slices.IndexFunc(authorities, func(w authority) bool { return w.name == name })
 }
 
 // sort puts what was read where it belongs.

@@ -31,6 +31,7 @@ type Local struct {
 	Demo       bool
 	Joined     bool // the node was started for one question
 	Talk       func() *gossip.Node
+	Governor   Governed          // nil: nobody looks after its power
 	Second     *lightclient.Node // the light node beside this one on a demo network, which has no peer of the chain
 	Pool       *tx.Pool          // nil: no transactions
 }
@@ -108,6 +109,8 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 		return answer(ctx, params, l.Submit)
 	case methodTxStatus:
 		return answer(ctx, params, l.Transactions)
+	case methodPower:
+		return l.Power(ctx)
 	case methodBackup:
 		if l.Store == nil {
 			return nil, errNoStore
@@ -156,6 +159,17 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 	if l.Store != nil {
 		st := l.Store.Stats()
 		out.Disk = &Disk{st.FileBytes, st.BytesWritten, st.Syncs, st.Commits, st.Pending, st.BundleBytes, st.BundleLimit}
+	}
+	if l.Governor != nil {
+		m := l.Governor.Measures(ctx)
+		out.Measures = m
+		// The node alone knows no more than whether the clock is behind the chain.
+		out.Clock = lightclient.ClockStatus{Trust: m.ClockTrust, Text: m.ClockWhy}
+		if m.Report != nil {
+			for _, w := range m.Warnings {
+				out.Health = append(out.Health, lightclient.Warning(w))
+			}
+		}
 	}
 	return out, nil
 }

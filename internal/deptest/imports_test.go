@@ -163,8 +163,8 @@ var rules = []rule{
 	},
 	{
 		from:    []string{"./internal/control/..."},
-		forbids: []string{"net/http/...", libp2p, bbolt, "./internal/...", "-./internal/control/...", "-./internal/item/..."},
-		reason:  "the control socket passes on what the node and the store say; what it does not know it cannot leak",
+		forbids: []string{"net/http/...", libp2p, bbolt, "./internal/...", "-./internal/control/...", "-./internal/item/...", "-./internal/power"},
+		reason:  "the control socket passes on what the node, the store and the policy of power say; what it does not know it cannot leak",
 	},
 	{
 		from:    []string{"./internal/power", "./internal/clock"},

@@ -109,6 +109,7 @@ var driven = map[string]string{
 	"lightclient/call.go":      "waits for the storage that a call reads",
 	"lightclient/reexecute.go": "waits for the storage that an epoch reads",
 	"lightclient/status.go":    "asks the running node",
+	"lightclient/obey.go":      "waits until the running node has taken its orders",
 	"lightclient/serve.go":     "answers other light clients, and waits for its own peers",
 	"lightclient/past.go":      "waits for the peers that it asks for the past",
 	"lightclient/typed.go":     "waits for what its questions need of the past",

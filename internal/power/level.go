@@ -30,6 +30,12 @@ func (l Level) String() string {
 // MarshalText gives the level's name.
 func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
 
+// UnmarshalText reads a level's name.
+func (l *Level) UnmarshalText(b []byte) (err error) {
+	*l, err = ParseLevel(string(b))
+	return err
+}
+
 // ParseLevel reads a level's name.
 func ParseLevel(s string) (Level, error) {
 	if i := slices.Index(levelNames[:], s); i >= 0 {
@@ -84,18 +90,19 @@ type Plan struct {
 }
 
 // The rows of the table of levels. estimatedBytes is what a day of it costs by arithmetic, from the sizes
-// on the wire: a header of 300 B and a commit of 14 precommits of 132 B and 54 B more per block, three
-// copies of each commit; a pulled justification of 20 authorities and its header 2,700 B with the
-// request; a handshake 6 kB; a keepalive of 100 B in 30 s for each connection and direction.
+// on the wire: from each peer a header of 250 B for each block, and from two of them a commit of 14
+// precommits of 132 B and 54 B more; a pulled justification of 20 authorities and its header 2,700 B with
+// the request; a handshake 6 kB; a keepalive of 100 B in 5 minutes for each connection and direction.
+// It is the headers that leave room for two peers in eco, and no more.
 var plans = [levels]Plan{
 	Full: {SyncEvery: 1, Finality: "follow", PeersOut: 8, PeersIn: 16, Connected: true, Serve: ServeAll,
 		D: 6, Dlo: 5, Dhi: 12, Dlazy: 6, Heartbeat: time.Second, FlushEvery: 25, Timeout: 5 * time.Second, Duty: DutyAll,
 		Poll: 10 * time.Second, BytesPerDay: 60e6, WakeupsPerSec: 25,
-		estimatedBytes: BlocksPerDay*(300+3*(14*132+54)) + 8*2*2880*100},
-	Eco: {SyncEvery: 25, Finality: "pull", PeersOut: 4, PeersIn: 4, LANFirst: true, Connected: true, Serve: ServeLAN, ServeBytes: 1e6,
+		estimatedBytes: BlocksPerDay*(8*250+2*(14*132+54)) + 8*2*288*100},
+	Eco: {SyncEvery: 25, Finality: "pull", PeersOut: 2, PeersIn: 4, LANFirst: true, Connected: true, Serve: ServeLAN, ServeBytes: 1e6,
 		D: 3, Dlo: 2, Dhi: 4, Dlazy: 2, Heartbeat: 5 * time.Second, Timeout: 10 * time.Second, Duty: DutyDeadlines,
 		Poll: 10 * time.Second, BytesPerDay: 6e6, WakeupsPerSec: 5,
-		estimatedBytes: BlocksPerDay/25*2700 + 4*2*2880*100},
+		estimatedBytes: BlocksPerDay/25*2700 + BlocksPerDay*2*250 + 2*2*288*100},
 	Survive: {SyncEvery: 300, Finality: "pull", PeersOut: 2, Windowed: true, Connected: true, Serve: ServeNone,
 		Timeout: 15 * time.Second, Duty: DutyOnly,
 		Poll: 30 * time.Second, BytesPerDay: 1e6, WakeupsPerSec: 1.5,

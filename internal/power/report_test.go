@@ -20,7 +20,7 @@ func TestPlans(t *testing.T) {
 		wakeups                    float64
 	}{
 		{Full, 1, 8, 16, 6, 5, 12, time.Second, "follow", ServeAll, 60e6, 25},
-		{Eco, 25, 4, 4, 3, 2, 4, 5 * time.Second, "pull", ServeLAN, 6e6, 5},
+		{Eco, 25, 2, 4, 3, 2, 4, 5 * time.Second, "pull", ServeLAN, 6e6, 5},
 		{Survive, 300, 2, 0, 0, 0, 0, 0, "pull", ServeNone, 1e6, 1.5},
 		{Park, 0, 0, 0, 0, 0, 0, 0, "none", ServeNone, 0, 0},
 	} {

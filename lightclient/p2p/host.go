@@ -106,6 +106,11 @@ type Host struct {
 	conns    map[peer.ID]int // connections
 	held     map[peer.ID]bool
 	watchers []func(connected bool, id peer.ID)
+
+	quieting sync.Mutex // held while Quiet changes it
+	quiet    atomic.Bool
+	limit    atomic.Uint64
+	listened []multiaddr.Multiaddr // where it listens when it is not quiet; guarded by quieting
 }
 
 // New makes a host and starts listening.
@@ -173,7 +178,7 @@ func (h *Host) start() (err error) {
 	bus := eventbus.NewBus()
 	// Detectors of black holes are for networks without UDP or IPv6; ours dials few addresses, and
 	// only those it was given.
-	sw, err := swarm.NewSwarm(id, ps, bus, swarm.WithResourceManager(rm), swarm.WithMultiaddrResolver(h.resolver),
+	sw, err := swarm.NewSwarm(id, ps, bus, swarm.WithResourceManager(rm), swarm.WithMultiaddrResolver(h.resolver), swarm.WithConnectionGater(gate{h}),
 		swarm.WithUDPBlackHoleSuccessCounter(nil), swarm.WithIPv6BlackHoleSuccessCounter(nil))
 	if err != nil {
 		return err
@@ -184,7 +189,7 @@ func (h *Host) start() (err error) {
 	if err != nil {
 		return err
 	}
-	up, err := upgrader.New([]sec.SecureTransport{&meter{secure, h}}, muxers, nil, rm, nil)
+	up, err := upgrader.New([]sec.SecureTransport{&meter{secure, h}}, muxers, nil, rm, gate{h})
 	if err != nil {
 		return err
 	}

@@ -31,11 +31,13 @@ type meteredConn struct {
 func (c *meteredConn) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	c.host.in.Add(uint64(n))
+	c.host.checkLimit()
 	return n, err
 }
 
 func (c *meteredConn) Write(b []byte) (int, error) {
 	n, err := c.Conn.Write(b)
 	c.host.out.Add(uint64(n))
+	c.host.checkLimit()
 	return n, err
 }

@@ -1,0 +1,296 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/taolight/taolight/internal/demonet"
+)
+
+// What a node costs at each power level. Bytes, syncs and device writes follow the blocks, so they are taken from a
+// chain that makes 1,000 of them in half a minute and told as of a day's 7,200. Wakeups, processor and memory follow
+// the clock, so they are taken from a chain of the main network's pace. In survive what a day costs is its windows:
+// the first one, with all the handshakes, is taken as each of 24.
+const (
+	fastBlocks = 1000
+	fastTime   = 30 * time.Millisecond
+	daily      = 7200
+	slowFor    = 60 * time.Second
+	mainPace   = 12 * time.Second
+)
+
+// spent is what was counted of a node over some time or blocks.
+type spent struct {
+	bytes, written, syncs, device float64
+	hasDevice                     bool
+}
+
+func levels() ([]row, error) {
+	if _, err := os.Stat("/proc/self/task"); err != nil {
+		return []row{{"levels", "", "skipped: needs Linux's /proc", true}}, nil
+	}
+	dir, err := os.MkdirTemp("", "taolight-bench-")
+	if err != nil {
+		return nil, err
+	}
+	defer os.RemoveAll(dir)
+	bin := filepath.Join(dir, "taolight")
+	if err := build(bin, "cmd/taolight"); err != nil {
+		return nil, err
+	}
+	var rows []row
+	full, err := fast(bin, dir, 8, atLevel("full")...)
+	if err != nil {
+		return nil, err
+	}
+	eco, err := fast(bin, dir, 8, atLevel("eco")...)
+	if err != nil {
+		return nil, err
+	}
+	four, err := fast(bin, dir, 4, atLevel("full")...)
+	if err != nil {
+		return nil, err
+	}
+	watched, err := fast(bin, dir, 8, append(atLevel("full"), "--watch", "1")...)
+	if err != nil {
+		return nil, err
+	}
+	for _, x := range []struct {
+		name   string
+		s      spent
+		mb, wr float64
+	}{{"full, 8 peers", full, 60e6, 2e6}, {"eco", eco, 6e6, 2e6}} {
+		rows = append(rows,
+			row{x.name + ": libp2p bytes, both ways", fmt.Sprintf("≤ %.0f MB/day", x.mb/1e6), fmt.Sprintf("%.1f MB/day", x.s.bytes/1e6), x.s.bytes <= x.mb},
+			row{x.name + ": syncs, by the store's count", "≤ 300 /day", fmt.Sprintf("%.0f /day", x.s.syncs), x.s.syncs <= 300},
+			deviceRow(x.name, x.s, x.wr))
+	}
+	rows = append(rows,
+		row{"one more peer at full adds", "", fmt.Sprintf("%+.2f MB/day", (full.bytes-four.bytes)/4e6), true},
+		row{"one watched demo subnet, looked at every 5 blocks, adds", "", fmt.Sprintf("%+.1f MB/day of traffic, %+.2f MB/day handed to the kernel",
+			(watched.bytes-full.bytes)/1e6, (watched.written-full.written)/1e6), true})
+	var wakes [2]float64
+	for i, peers := range []int{8, 4} {
+		name := fmt.Sprintf("full, %d peers", peers)
+		r, rate, err := slow(bin, dir, name, peers, 25, 64<<10, atLevel("full")...)
+		if err != nil {
+			return nil, err
+		}
+		wakes[i] = rate
+		rows = append(rows, r...)
+	}
+	rows = append(rows, row{"one more peer at full adds", "", fmt.Sprintf("%+.2f wakeups/s", (wakes[0]-wakes[1])/4), true})
+	for _, l := range []struct {
+		name string
+		most float64
+		args []string
+	}{
+		{"eco", 5, atLevel("eco")},
+		{"survive between windows", 1.5, atLevel("survive")},
+		{"park", 1.5, []string{"--power-source", "file:" + filepath.Join(dir, "empty.json")}},
+	} {
+		if err := os.WriteFile(filepath.Join(dir, "empty.json"), []byte(`{"soc":3,"critical":true}`), 0o600); err != nil {
+			return nil, err
+		}
+		r, _, err := slow(bin, dir, l.name, 8, l.most, 64<<10, l.args...)
+		if err != nil {
+			return nil, err
+		}
+		rows = append(rows, r...)
+	}
+	return rows, nil
+}
+
+func atLevel(name string) []string { return []string{"--power-source", "none", "--power-assume", name} }
+
+func deviceRow(name string, s spent, most float64) row {
+	if !s.hasDevice {
+		return row{name + ": device writes", "", "skipped: a loop device needs root", true}
+	}
+	return row{name + ": device writes, by the kernel's count on ext4", fmt.Sprintf("≤ %.1f MB/day", most/1e6), fmt.Sprintf("%.2f MB/day", s.device/1e6), s.device <= most}
+}
+
+// fast counts what 1,000 blocks cost, as of a day.
+func fast(bin, dir string, peers int, args ...string) (spent, error) {
+	sub, err := os.MkdirTemp(dir, "")
+	if err != nil {
+		return spent{}, err
+	}
+	device, unmount := loopDisk(sub)
+	defer unmount()
+	net, err := demonet.New(demonet.Config{Peers: peers, Authorities: 20, History: 10, SetChangeEvery: -1, BlockTime: fastTime, Quiet: true})
+	if err != nil {
+		return spent{}, err
+	}
+	defer net.Stop()
+	p, err := join(bin, sub, net, append(args, "--max-peers", strconv.Itoa(peers), "--gossip", "off")...)
+	if err != nil {
+		return spent{}, err
+	}
+	defer p.kill()
+	if err := p.wait("warp", "done"); err != nil {
+		return spent{}, err
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go net.Run(ctx)
+	reach := func(number uint32) (*nodeStatus, error) {
+		for until := time.Now().Add(3 * time.Minute); ; time.Sleep(500 * time.Millisecond) {
+			s, err := p.status()
+			if err != nil || s.Finalized.Number >= number {
+				return s, err
+			}
+			if time.Now().After(until) {
+				return nil, fmt.Errorf("only #%d of #%d is final after three minutes", s.Finalized.Number, number)
+			}
+		}
+	}
+	from, err := reach(100)
+	if err != nil {
+		return spent{}, err
+	}
+	before, err := device.written()
+	if err != nil {
+		return spent{}, err
+	}
+	to, err := reach(from.Finalized.Number + fastBlocks)
+	if err != nil {
+		return spent{}, err
+	}
+	exec.Command("sync", "-f", sub).Run()
+	after, err := device.written()
+	if err != nil {
+		return spent{}, err
+	}
+	scale := daily / float64(to.Finalized.Number-from.Finalized.Number)
+	return spent{
+		bytes:   float64(to.Traffic.In+to.Traffic.Out-from.Traffic.In-from.Traffic.Out) * scale,
+		written: float64(to.Disk.Written-from.Disk.Written) * scale, syncs: float64(to.Disk.Syncs-from.Disk.Syncs) * scale,
+		device: float64(after-before) * scale, hasDevice: device != "",
+	}, nil
+}
+
+// slow counts wakeups, processor and memory at the main network's pace, and in survive what a window moves.
+func slow(bin, dir, name string, peers int, most float64, rssMost int, args ...string) (rows []row, rate float64, err error) {
+	sub, err := os.MkdirTemp(dir, "")
+	if err != nil {
+		return nil, 0, err
+	}
+	net, err := demonet.New(demonet.Config{Peers: peers, Authorities: 20, History: 60, BlockTime: mainPace})
+	if err != nil {
+		return nil, 0, err
+	}
+	defer net.Stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go net.Run(ctx)
+	p, err := join(bin, sub, net, append(args, "--max-peers", strconv.Itoa(peers))...)
+	if err != nil {
+		return nil, 0, err
+	}
+	defer p.kill()
+	if name != "park" {
+		if err := p.wait("warp", "done"); err != nil {
+			return nil, 0, err
+		}
+	}
+	settled := 20 * time.Second
+	if strings.HasPrefix(name, "survive") {
+		settled = 45 * time.Second // a tick closes the first window
+	}
+	time.Sleep(settled)
+	pid := p.cmd.Process.Pid
+	from, err1 := switches(pid)
+	cpu, err2 := ticks(pid)
+	time.Sleep(slowFor)
+	to, err3 := switches(pid)
+	cpuTo, err4 := ticks(pid)
+	rss, err5 := residentKB(pid)
+	s, err6 := p.status()
+	if err := errors.Join(err1, err2, err3, err4, err5, err6); err != nil {
+		return nil, 0, err
+	}
+	rate = float64(to-from) / slowFor.Seconds()
+	rows = []row{
+		{name + ": wakeups (voluntary switches, all threads)", fmt.Sprintf("≤ %g /s", most), fmt.Sprintf("%.1f /s", rate), rate <= most},
+		{name + ": processor", "", fmt.Sprintf("%.1f ms/s", float64(cpuTo-cpu)*10/slowFor.Seconds()), true},
+		{name + ": resident", fmt.Sprintf("≤ %d MiB", rssMost>>10), fmt.Sprintf("%.1f MiB", float64(rss)/1024), rss <= rssMost},
+	}
+	if moved := s.Traffic.In + s.Traffic.Out; name == "park" {
+		rows = append(rows, row{"park: libp2p bytes since the start", "", fmt.Sprintf("%d B, %d connections", moved, s.Peers.Open), s.Peers.Open == 0})
+	} else if strings.HasPrefix(name, "survive") {
+		day := float64(moved) * 24
+		rows = append(rows, row{"survive: libp2p bytes, 24 times the first window", "≤ 1 MB/day", fmt.Sprintf("%.2f MB/day", day/1e6), day <= 1e6 && s.Peers.Open == 0})
+	}
+	return rows, rate, nil
+}
+
+// ticks returns the hundredths of a second of processor that a process has used.
+func ticks(pid int) (int, error) {
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		return 0, err
+	}
+	f := strings.Fields(string(b[strings.LastIndex(string(b), ")")+1:]))
+	if len(f) < 13 {
+		return 0, fmt.Errorf("/proc/%d/stat: %d fields", pid, len(f))
+	}
+	u, err1 := strconv.Atoi(f[11])
+	s, err2 := strconv.Atoi(f[12])
+	return u + s, errors.Join(err1, err2)
+}
+
+// A blockDevice is one of /proc/diskstats; empty: none, and what it counts is 0.
+type blockDevice string
+
+func (d blockDevice) written() (uint64, error) {
+	if d == "" {
+		return 0, nil
+	}
+	b, err := os.ReadFile("/proc/diskstats")
+	if err != nil {
+		return 0, err
+	}
+	for line := range strings.Lines(string(b)) {
+		if f := strings.Fields(line); len(f) > 9 && f[2] == string(d) {
+			n, err := strconv.ParseUint(f[9], 10, 64)
+			return n * 512, err
+		}
+	}
+	return 0, fmt.Errorf("/proc/diskstats: no %s", d)
+}
+
+// loopDisk mounts an ext4 of its own over a folder, where that can be done.
+func loopDisk(dir string) (d blockDevice, unmount func()) {
+	none := func() {}
+	if os.Geteuid() != 0 {
+		return "", none
+	}
+	image := dir + ".ext4"
+	if os.WriteFile(image, nil, 0o600) != nil || os.Truncate(image, 96<<20) != nil {
+		return "", none
+	}
+	if exec.Command("mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0", image).Run() != nil {
+		return "", none
+	}
+	out, err := exec.Command("losetup", "--find", "--show", image).Output()
+	if err != nil {
+		return "", none
+	}
+	loop := strings.TrimSpace(string(out))
+	if exec.Command("mount", "-t", "ext4", "-o", "noatime", loop, dir).Run() != nil {
+		exec.Command("losetup", "--detach", loop).Run()
+		return "", none
+	}
+	return blockDevice(filepath.Base(loop)), func() {
+		exec.Command("umount", "--lazy", dir).Run()
+		exec.Command("losetup", "--detach", loop).Run()
+	}
+}

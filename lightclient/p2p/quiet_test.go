@@ -1,0 +1,76 @@
+package p2p
+
+import (
+	"bytes"
+	"context"
+	"runtime"
+	"testing"
+
+	"github.com/libp2p/go-libp2p/core/network"
+	"github.com/libp2p/go-libp2p/core/peer"
+)
+
+func dials(from, to *Host) error {
+	return from.Connect(context.Background(), peer.AddrInfo{ID: to.ID(), Addrs: to.Addrs()})
+}
+
+// TestQuiet: a quiet host has no connection, held or not, takes none and makes none; afterwards it is where it was.
+// Nothing is left of many such changes.
+func TestQuiet(t *testing.T) {
+	a, b := server(t, Config{}), server(t, Config{})
+	connect(t, a, b)
+	goroutines := 0
+	for i := range 10 {
+		a.Hold(b.ID(), true)
+		where := a.FullAddrs()
+		if err := a.Quiet(true); err != nil {
+			t.Fatal(err)
+		}
+		eventually(t, "connections are closed", func() bool { return len(a.Peers()) == 0 && len(b.Peers()) == 0 })
+		if dials(a, b) == nil || dials(b, a) == nil || len(a.Peers()) > 0 {
+			t.Fatal("a quiet host has a connection")
+		}
+		if len(a.Addrs()) > 0 {
+			t.Fatalf("a quiet host listens on %v", a.Addrs())
+		}
+		a.Quiet(true) // twice is once
+		if i == 0 {
+			goroutines = runtime.NumGoroutine()
+		} else {
+			goroutinesEnd(t, goroutines)
+		}
+		if err := a.Quiet(false); err != nil {
+			t.Fatal(err)
+		}
+		if now := a.FullAddrs(); len(now) != len(where) || !now[0].Equal(where[0]) {
+			t.Fatalf("it listened on %v, and now on %v", where, now)
+		}
+		connect(t, b, a)
+	}
+}
+
+// TestLimit: the host closes itself in the middle of an answer that would pass the limit, and can be opened again
+// under another.
+func TestLimit(t *testing.T) {
+	a, b := pair(t)
+	b.HandleRequests("/big", 64, func(context.Context, peer.ID, []byte) ([]byte, error) { return bytes.Repeat([]byte{1}, 4<<20), nil })
+	in, out := a.Traffic()
+	const room = 100_000
+	a.Limit(in + out + room)
+	if _, err := a.Request(t.Context(), b.ID(), "/big", nil, 8<<20); err == nil {
+		t.Fatal("an answer of 4 MiB came through a limit of 100 kB")
+	}
+	eventually(t, "connections are closed", func() bool { return len(a.Peers()) == 0 })
+	i, o := a.Traffic()
+	if moved := i + o - in - out; moved > 10*room {
+		t.Errorf("%d bytes were moved", moved)
+	}
+	if dials(a, b) == nil {
+		t.Error("it dials beyond its limit")
+	}
+	a.Limit(0)
+	a.Quiet(false)
+	if err := dials(a, b); err != nil || a.swarm.Connectedness(b.ID()) != network.Connected {
+		t.Error(err)
+	}
+}

@@ -1,0 +1,142 @@
+package storage
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// loopDisk mounts an ext4 file system of its own, and returns where, and the name of its device. It skips where that
+// cannot be done.
+func loopDisk(t *testing.T) (dir, device string) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("a loop device needs root")
+	}
+	for _, name := range []string{"mkfs.ext4", "losetup", "mount"} {
+		if _, err := exec.LookPath(name); err != nil {
+			t.Skip(err)
+		}
+	}
+	image := filepath.Join(memoryDir(t), "ext4")
+	must(t, os.WriteFile(image, nil, 0o600))
+	must(t, os.Truncate(image, 96<<20))
+	// As on a card: a journal, committed every 5 s. No table of inodes is left to be zeroed in the background.
+	if out, err := exec.Command("mkfs.ext4", "-q", "-F", "-b", "4096", "-E", "lazy_itable_init=0,lazy_journal_init=0", image).CombinedOutput(); err != nil {
+		t.Skipf("mkfs.ext4: %v: %s", err, out)
+	}
+	out, err := exec.Command("losetup", "--find", "--show", image).CombinedOutput()
+	if err != nil {
+		t.Skipf("losetup: %v: %s", err, out)
+	}
+	loop := strings.TrimSpace(string(out))
+	t.Cleanup(func() { exec.Command("losetup", "--detach", loop).Run() })
+	dir = t.TempDir()
+	if out, err := exec.Command("mount", "-t", "ext4", "-o", "noatime", loop, dir).CombinedOutput(); err != nil {
+		t.Skipf("mount: %v: %s", err, out)
+	}
+	t.Cleanup(func() { exec.Command("umount", "--lazy", dir).Run() })
+	return dir, filepath.Base(loop)
+}
+
+// diskStats returns what the kernel counts of a device: bytes written to it, and requests to flush its cache
+// (Documentation/admin-guide/iostats.rst).
+func diskStats(t *testing.T, device string) (written, flushes uint64) {
+	t.Helper()
+	b, err := os.ReadFile("/proc/diskstats")
+	if err != nil {
+		t.Skip(err)
+	}
+	for line := range strings.Lines(string(b)) {
+		f := strings.Fields(line)
+		if len(f) < 19 || f[2] != device {
+			continue
+		}
+		sectors, err1 := strconv.ParseUint(f[9], 10, 64)
+		flush, err2 := strconv.ParseUint(f[18], 10, 64)
+		must(t, err1)
+		must(t, err2)
+		return sectors * 512, flush
+	}
+	t.Skipf("%s is not in /proc/diskstats", device)
+	return 0, 0
+}
+
+// TestDeviceBudget counts in the kernel what a day at each level writes to a card with ext4, journal and all, and
+// holds it to the budgets: 2 MB at full, 0.3 MB in survive, 300 syncs, and nothing in park or under the flag.
+func TestDeviceBudget(t *testing.T) {
+	dir, device := loopDisk(t)
+	const superblock = 16 << 10 // what the calls of sync may have the file system write of its own
+	for _, l := range []struct {
+		name       string
+		headEvery  int // blocks between two heads that the node hands over; 0: none
+		quiet      bool
+		most, sync uint64 // of the device in a day
+	}{
+		{"full", 25, false, 2_000_000, 300},
+		{"eco", 25, false, 2_000_000, 300},
+		{"survive", 300, false, 300_000, 60},
+		{"park", 0, true, superblock, 0},
+		{"under voltage at full", 25, true, superblock, 0},
+	} {
+		t.Run(l.name, func(t *testing.T) {
+			cfg := testConfig(filepath.Join(dir, strings.ReplaceAll(l.name, " ", "-")))
+			s, _ := mustOpen(t, cfg)
+			now := runBlocks(t, s, 1, 7200, epoch) // a day to fill the rings
+			must(t, s.Commit())
+			rng := rand.New(rand.NewPCG(7, 7))
+			s.Quiet(l.quiet)
+			if out, err := exec.Command("sync", "-f", dir).CombinedOutput(); err != nil {
+				t.Skipf("sync: %v: %s", err, out)
+			}
+			ours := s.Stats()
+			before, flushed := diskStats(t, device)
+			for i := range 7200 {
+				n := uint32(7201 + i)
+				now = now.Add(12 * time.Second)
+				if l.headEvery > 0 && i%l.headEvery == 0 {
+					must(t, s.WriteHead(chainHead(n, rng)))
+					hash, b := testHeader(n)
+					must(t, s.PutHeader(n, hash, b))
+				}
+				if i%300 == 0 { // an hour: a few peers that were met again, and the power's state
+					for p := range 4 {
+						must(t, s.PutPeer(fmt.Sprintf("12D3KooWpeer%032d", p), []byte(fmt.Sprint(i, " a record of some sixty bytes that has changed in this hour"))))
+					}
+					must(t, s.Put("power", "state", []byte(fmt.Sprint("state of the hour ", i))))
+				}
+				if i%5 == 0 {
+					must(t, s.Tick(now))
+				}
+			}
+			// What was written and not synced counts as well.
+			if out, err := exec.Command("sync", "-f", dir).CombinedOutput(); err != nil {
+				t.Skipf("sync: %v: %s", err, out)
+			}
+			after, flushes := diskStats(t, device)
+			written := after - before
+			// The two calls of sync above are not ours.
+			flushes = max(flushes-flushed, 2) - 2
+			st := s.Stats()
+			t.Logf("a day at %s: the kernel wrote %d bytes to the device in %d flushes; by our own count %d in %d syncs",
+				l.name, written, flushes, st.DeviceBytes-ours.DeviceBytes, st.Syncs-ours.Syncs)
+			if written > l.most {
+				t.Errorf("%d bytes, at most %d", written, l.most)
+			}
+			if got := st.Syncs - ours.Syncs; got > l.sync {
+				t.Errorf("%d syncs, at most %d", got, l.sync)
+			}
+			if l.quiet && st.BytesWritten != ours.BytesWritten {
+				t.Errorf("%d bytes written while quiet", st.BytesWritten-ours.BytesWritten)
+			}
+			s.Quiet(false)
+			mustClose(t, s)
+		})
+	}
+}

@@ -1,0 +1,142 @@
+package storage
+
+import (
+	"bytes"
+	"errors"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// diskImage is what both files hold.
+func diskImage(t testing.TB, dir string) (out []byte) {
+	t.Helper()
+	for _, name := range []string{slotsName, databaseName} {
+		b, err := os.ReadFile(filepath.Join(dir, name))
+		must(t, err)
+		out = append(out, b...)
+	}
+	return out
+}
+
+// TestQuiet: while it is quiet a store takes everything and writes no byte, whatever it is asked; afterwards it
+// writes what has waited.
+func TestQuiet(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	s, _ := mustOpen(t, cfg)
+	now := runBlocks(t, s, 1, 60, epoch)
+	must(t, s.Commit())
+	s.Quiet(true)
+	before, stats := diskImage(t, cfg.Dir), s.Stats()
+	rng := rand.New(rand.NewPCG(1, 1))
+	for n := uint32(61); n < 400; n++ {
+		must(t, s.WriteHead(chainHead(n, rng)))
+		hash, b := testHeader(n)
+		must(t, s.PutHeader(n, hash, b))
+		must(t, s.PutPeer("peer", []byte{byte(n)}))
+		now = now.Add(10 * time.Minute) // past the pace of commits
+		must(t, s.Tick(now))
+		must(t, s.Commit())
+	}
+	if err := s.Backup(new(bytes.Buffer)); !errors.Is(err, ErrQuiet) {
+		t.Errorf("backup: %v", err)
+	}
+	if st := s.Stats(); st.BytesWritten != stats.BytesWritten || st.Syncs != stats.Syncs || !bytes.Equal(before, diskImage(t, cfg.Dir)) {
+		t.Errorf("%d bytes and %d syncs were written", st.BytesWritten-stats.BytesWritten, st.Syncs-stats.Syncs)
+	}
+	if h, _ := s.Head(); h.Number != 399 {
+		t.Errorf("head %d in memory", h.Number)
+	}
+	must(t, s.Degraded())
+	s.Quiet(false)
+	must(t, s.Tick(now.Add(24*time.Hour)))
+	must(t, s.Commit())
+	mustClose(t, s)
+	s, rec := mustOpen(t, cfg)
+	if h, _ := s.Head(); h.Number != 399 || rec.Unclean {
+		t.Errorf("head %d, unclean %v", h.Number, rec.Unclean)
+	}
+	if b := s.Peers()["peer"]; len(b) != 1 || b[0] != 399%256 {
+		t.Errorf("peer %v", b)
+	}
+	mustClose(t, s)
+}
+
+// TestQuietFull: what waits is bounded, and an error says so.
+func TestQuietFull(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	s, _ := mustOpen(t, cfg)
+	s.Quiet(true)
+	var err error
+	for n := uint32(1); err == nil && n < 1000; n++ {
+		err = s.PutProof(n, genesis, bytes.Repeat([]byte{byte(n)}, 200_000))
+	}
+	if !errors.Is(err, ErrFull) || !errors.Is(err, ErrQuiet) {
+		t.Error(err)
+	}
+	must(t, s.Close())
+	s, rec := mustOpen(t, cfg) // the end was not written either
+	if !rec.Unclean {
+		t.Error("a store that was closed while quiet calls itself clean")
+	}
+	mustClose(t, s)
+}
+
+// TestCutAtLevelChange takes the files as they are after every step of a change to park and back, which is what a
+// power cut there leaves: each opens, with the head and the batch of the last checkpoint that was asked for.
+func TestCutAtLevelChange(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	s, _ := mustOpen(t, cfg)
+	must(t, s.WriteHead(testHead(100)))
+	must(t, s.Put("power", "state", []byte("full")))
+	must(t, s.Commit())
+	want, level := uint32(100), "full"
+	check := func(step string) {
+		t.Helper()
+		dir := t.TempDir()
+		for _, name := range []string{slotsName, databaseName} {
+			b, err := os.ReadFile(filepath.Join(cfg.Dir, name))
+			must(t, err)
+			must(t, os.WriteFile(filepath.Join(dir, name), b, 0o600))
+		}
+		c, rec, err := Open(testConfig(dir))
+		must(t, err)
+		if h, ok := c.Head(); !ok || h.Number != want || len(rec.Moved) > 0 || rec.Dropped > 0 {
+			t.Errorf("cut after %s: head %d, want %d; %+v", step, h.Number, want, rec)
+		}
+		if got, _ := c.Get("power", "state"); string(got) != level {
+			t.Errorf("cut after %s: state %q, want %q", step, got, level)
+		}
+		mustBeSound(t, c)
+		mustClose(t, c)
+	}
+	check("the start")
+	must(t, s.SetHead(testHead(110))) // not due
+	check("a head in between")
+	must(t, s.Put("power", "state", []byte("park")))
+	check("the state of park")
+	must(t, s.WriteHead(testHead(111)))
+	want = 111
+	check("the last head")
+	must(t, s.Commit())
+	level = "park"
+	check("the last commit")
+	s.Quiet(true)
+	check("quiet")
+	must(t, s.WriteHead(testHead(500)))
+	must(t, s.Put("power", "state", []byte("survive")))
+	must(t, s.Tick(epoch.Add(48*time.Hour)))
+	must(t, s.Commit())
+	check("heads that come while quiet")
+	s.Quiet(false)
+	check("quiet was over")
+	must(t, s.WriteHead(testHead(501)))
+	want = 501
+	check("the first head")
+	must(t, s.Commit())
+	level = "survive"
+	check("the first commit")
+	mustClose(t, s)
+}
