@@ -172,7 +172,7 @@ func (l *look) rawOf(k *Code, at FinalBlock) ([]byte, error) {
 	}
 	l.n.note("runtime", "fetched and proven: %s, %d bytes, at #%d", k.Hash.Short(), len(b), at.Header.Number)
 	b = slices.Clone(b)
-	if store == nil {
+	if store == nil || !l.n.writable.Load() {
 		k.raw = b
 	} else if err := store.PutCode(b); err != nil {
 		l.n.warn("runtime", "not kept: %v", err)
