@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -569,6 +570,13 @@ func TestSubscribers(t *testing.T) {
 	wg.Wait()
 	if m := socks[0].ask("chain_unsubscribeFinalizedHeads", ids[0][0]); string(m.Result) != "true" {
 		t.Errorf("unsubscribe: %s, %v", m.Result, m.Error)
+	}
+	socks[0].told = nil
+	for range 3 {
+		socks[0].tell(ids[0][1])
+	}
+	if slices.ContainsFunc(socks[0].told, func(m message) bool { return m.Params.Subscription == ids[0][0] }) {
+		t.Error("told after the unsubscribe was answered")
 	}
 	if m := socks[0].ask("chain_unsubscribeFinalizedHeads", ids[0][0]); string(m.Result) != "false" {
 		t.Errorf("unsubscribe again: %s, %v", m.Result, m.Error)

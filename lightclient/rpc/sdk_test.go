@@ -15,6 +15,7 @@ import (
 	"github.com/taolight/taolight/lightclient/runtime/metadata"
 	"github.com/taolight/taolight/lightclient/tx"
 	"github.com/taolight/taolight/verify"
+	"github.com/taolight/taolight/verify/subtensor"
 )
 
 // TestSDK repeats what the Bittensor SDK (async_substrate_interface) asks when it starts and reads, frame by frame: every
@@ -169,6 +170,11 @@ func TestSDK(t *testing.T) {
 	vid := decoded[string](t, send("state_subscribeRuntimeVersion", `[]`))
 	if method, r := k.tell(vid); method != "state_runtimeVersion" || !bytes.Contains(r, []byte(`"specVersion":103`)) {
 		t.Errorf("%s %s", method, r)
+	}
+	// One key many times is many values.
+	many, _ := json.Marshal(slices.Repeat([]string{hexed(subtensor.KeyCode())}, 100))
+	if m := send("state_queryStorageAt", `[`+string(many)+`, "`+head+`"]`); m.Error == nil || !strings.Contains(m.Error.Message, "values of more than") {
+		t.Errorf("%d bytes of values, %v", len(m.Result), m.Error)
 	}
 	// A call with its proof.
 	p := decoded[struct {
