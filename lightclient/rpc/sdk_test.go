@@ -247,7 +247,7 @@ func TestTransactions(t *testing.T) {
 
 	// Refused, each as a full node does.
 	spoilt := []byte(sign(9))
-	spoilt[100] ^= 1 // a digit of the signature
+	spoilt[100] = "10"[spoilt[100]&1] // a digit of the signature, and another one
 	fails(t, addr, 1010, "Transaction has a bad signature", "author_submitExtrinsic", string(spoilt))
 	fails(t, addr, 1010, "Transaction will be valid in the future", "author_submitExtrinsic", sign(50))
 	fails(t, addr, 1001, "invalid format", "author_submitExtrinsic", "0x")
