@@ -282,6 +282,30 @@ func TestBest(t *testing.T) {
 	}
 }
 
+// TestFork: a header that a peer has and that is not in the finalized chain is not given, nor is its state.
+func TestFork(t *testing.T) {
+	net, node := joined(t, demonet.Config{Peers: 2, History: 20, Quiet: true, SetChangeEvery: -1, FinalityLag: 3})
+	branch, err := net.Fork(2, 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale := branch[0].Hash().String()
+	_, addr := serve(t, Config{Chain: node, Genesis: net.Genesis(), Best: true})
+	k := dial(t, addr)
+	id := k.text("chain_subscribeFinalizedHeads")
+	run(t, net)
+	for n := uint64(0); n <= uint64(branch[0].Number); {
+		_, r := k.tell(id)
+		var j struct{ Number json.RawMessage }
+		json.Unmarshal(r, &j)
+		if n, err = parseNumber(j.Number); err != nil {
+			t.Fatal(err)
+		}
+	}
+	fails(t, addr, 4003, "is not in the finalized chain", "chain_getHeader", stale)
+	fails(t, addr, 4003, "Client error: UnknownBlock: Header was not found in the database: "+stale, "state_getStorage", "0x01", stale)
+}
+
 // TestStorageSubscription tells values at once and changes as they come.
 func TestStorageSubscription(t *testing.T) {
 	net, _, addr := following(t, demonet.Config{Peers: 2, History: 20, Quiet: true, SetChangeEvery: -1}, false)

@@ -15,6 +15,7 @@ import (
 	"github.com/taolight/taolight/lightclient/runtime/metadata"
 	"github.com/taolight/taolight/lightclient/tx"
 	"github.com/taolight/taolight/verify"
+	"github.com/taolight/taolight/verify/subtensor"
 )
 
 // TestSDK repeats what the Bittensor SDK (async_substrate_interface) asks when it starts and reads, frame by frame: every
@@ -170,6 +171,11 @@ func TestSDK(t *testing.T) {
 	if method, r := k.tell(vid); method != "state_runtimeVersion" || !bytes.Contains(r, []byte(`"specVersion":103`)) {
 		t.Errorf("%s %s", method, r)
 	}
+	// One key many times is many values.
+	many, _ := json.Marshal(slices.Repeat([]string{hexed(subtensor.KeyCode())}, 100))
+	if m := send("state_queryStorageAt", `[`+string(many)+`, "`+head+`"]`); m.Error == nil || !strings.Contains(m.Error.Message, "values of more than") {
+		t.Errorf("%d bytes of values, %v", len(m.Result), m.Error)
+	}
 	// A call with its proof.
 	p := decoded[struct {
 		Result, Bundle string
@@ -241,7 +247,7 @@ func TestTransactions(t *testing.T) {
 
 	// Refused, each as a full node does.
 	spoilt := []byte(sign(9))
-	spoilt[100] ^= 1 // a digit of the signature
+	spoilt[100] = "10"[spoilt[100]&1] // a digit of the signature, and another one
 	fails(t, addr, 1010, "Transaction has a bad signature", "author_submitExtrinsic", string(spoilt))
 	fails(t, addr, 1010, "Transaction will be valid in the future", "author_submitExtrinsic", sign(50))
 	fails(t, addr, 1001, "invalid format", "author_submitExtrinsic", "0x")
