@@ -46,6 +46,7 @@ func TestScript(t *testing.T) {
 			"hold":    hold,
 			"set":     set,
 			"axon":    serveAxon,
+			"manager": serviceManager,
 		},
 	})
 }
