@@ -20,12 +20,13 @@ func (a *app) tellManager(ctx context.Context, s *instance, j *journal) {
 	}
 	go m.Watch(ctx, func(ctx context.Context) (string, error) {
 		st, err := s.node.Status(ctx)
-		switch {
-		case err != nil:
+		if err != nil {
 			return "", err
-		case st.Finalized == nil:
-			return "not synced yet, " + count(st.Peers.Open, "peer"), nil
 		}
-		return "finalized " + block(st.Finalized.Number) + ", " + count(st.Peers.Open, "peer"), nil
+		text := st.State + ", " + count(st.Peers.Open, "peer")
+		if st.Finalized != nil {
+			text += ", finalized " + block(st.Finalized.Number)
+		}
+		return text, nil
 	})
 }
