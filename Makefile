@@ -30,7 +30,7 @@ RACE     := ./lightclient/... ./gossip ./gossip/link ./internal/demonet/... ./st
 
 STAGE    := sh .ci/stage
 
-.PHONY: run build test bench budget cross fuzz interop fmt lint clean help \
+.PHONY: run build test bench budget cross fuzz interop fmt lint clean help man package test-package test-qemu \
 	check-format check-vet check-lint check-test check-race check-modules
 
 run: build
@@ -87,6 +87,42 @@ cross-js-wasm:
 cross-wasip1-wasm:
 	@$(STAGE) "build wasip1/wasm" env GOOS=wasip1 GOARCH=wasm $(GO) build -trimpath ./verify/...
 
+# Packages: the same commit, with the same Go, gives the same bytes on every machine. What the machine
+# has set for Go is left out, and so is Go's own stamp, which depends on the clone. Without git give
+# SOURCE_DATE_EPOCH and COMMIT.
+PACKED   := linux-amd64 linux-arm64 linux-armv6 linux-riscv64
+PACKAGE  := $(CURDIR)/build/package
+RELEASED := env GOFLAGS=-mod=readonly GOAMD64=v1 GOARM64=v8.0 GORISCV64=rva20u64 GOEXPERIMENT= GOTOOLCHAIN=local
+export SOURCE_DATE_EPOCH ?= $(shell git log -1 --format=%ct 2>/dev/null || echo 0)
+# Set for a commit that is a release: its packages have the version alone.
+TAGGED   ?= $(shell git describe --exact-match --match 'v*' HEAD 2>/dev/null)
+COMMIT   ?= $(shell git rev-parse HEAD 2>/dev/null)
+
+man: build
+	@rm -rf $(PACKAGE)/in/man && mkdir -p $(PACKAGE)/in/man
+	@$(GO) test -trimpath ./cmd/taolight -count 1 -run '^TestManPages$$' -man $(PACKAGE)/in/man >/dev/null
+	@./build/taolight completion bash >$(PACKAGE)/in/taolight.bash
+	@./build/taolight completion zsh  >$(PACKAGE)/in/_taolight
+	@./build/taolight completion fish >$(PACKAGE)/in/taolight.fish
+
+package: $(PACKED:%=pack-%)
+	@$(STAGE) "man pages" $(MAKE) --no-print-directory man
+	@[ -z "$$(git status --porcelain 2>/dev/null)" ] || echo 'note: the tree has changes that no commit holds'
+	@$(STAGE) package sh -c 'rm -f $(PACKAGE)/taolight_* && cd internal/release && \
+		$(GO) run . $(if $(TAGGED),,-commit "$(COMMIT)") -in $(PACKAGE)/in -out $(PACKAGE) $(PACKED)'
+
+pack-linux-%:
+	@$(STAGE) "program linux-$*" $(RELEASED) $(linux-$*) \
+		$(GO) build -trimpath -tags $(TAGS) -buildvcs=false -ldflags "$(LDFLAGS) -X main.builtFrom=$(COMMIT)" -o $(PACKAGE)/in/linux-$*/taolight ./cmd/taolight
+
+# Packages in a clean Debian, and that two builds are alike. Says SKIP where that cannot be tried.
+test-package: package
+	@sh .ci/test-package $(PACKAGE)
+
+# The tests under the processors that boards have, by qemu's user mode (Debian: qemu-user-static).
+test-qemu:
+	@sh .ci/test-qemu
+
 bench:
 	@cd internal/bench && $(GO) run . $(BENCH)
 
@@ -125,5 +161,7 @@ help:
 	@echo 'make bench      figures beside their budgets, as ratios taken in one run'
 	@echo 'make budget     what a node costs at each power level, beside its budgets (six minutes)'
 	@echo 'make fuzz       every fuzz target for FUZZTIME=10s each (PKG=./verify/... for some of them)'
+	@echo 'make package  .deb and .ipk packages, their sums and bills of materials, in build/package'
+	@echo 'make test-package, make test-qemu   packages in a clean Debian; tests on emulated ARM (or SKIP)'
 	@echo 'make interop    judges from outside: a stock light client from npm (needs Node.js), a QR reader'
 	@echo 'make fmt lint   write as gofmt does; what the linters say'

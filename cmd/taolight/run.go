@@ -136,6 +136,7 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 	} else {
 		go server.Serve(ctx, s.local.Handle)
 	}
+	a.tellManager(ctx, s, j)
 	go a.sayNext(ctx, s, j, began)
 
 	select {

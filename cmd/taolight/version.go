@@ -11,6 +11,10 @@ import (
 // version is the release this is, or will be.
 const version = "0.1.0"
 
+// builtFrom is what make package has the linker write here, since what Go itself stamps depends on the
+// clone. Without it that stamp counts.
+var builtFrom string
+
 // versionAnswer is what `version --json` prints.
 type versionAnswer struct {
 	Schema   int    `json:"schema"`
@@ -28,8 +32,8 @@ func (a *app) versionCommand() *cobra.Command {
 		Short: "say which taolight this is",
 		Args:  cobra.NoArgs,
 		RunE: a.do(func(*cobra.Command, []string) error {
-			v := versionAnswer{Schema: 1, Version: version, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
-			if info, ok := debug.ReadBuildInfo(); ok {
+			v := versionAnswer{Schema: 1, Version: version, Commit: builtFrom, Go: runtime.Version(), OS: runtime.GOOS, Arch: runtime.GOARCH}
+			if info, ok := debug.ReadBuildInfo(); ok && builtFrom == "" {
 				for _, s := range info.Settings {
 					switch s.Key {
 					case "vcs.revision":
@@ -42,14 +46,14 @@ func (a *app) versionCommand() *cobra.Command {
 			if a.json {
 				return printJSON(a.stdout, v)
 			}
-			commit := ""
+			from := ""
 			if v.Commit != "" {
-				commit = ", commit " + v.Commit[:min(len(v.Commit), 12)]
+				from = ", commit " + v.Commit[:min(len(v.Commit), 12)]
 				if v.Modified {
-					commit += " and changes"
+					from += " and changes"
 				}
 			}
-			fmt.Fprintf(a.stdout, "taolight %s (%s %s/%s%s)\n", v.Version, v.Go, v.OS, v.Arch, commit)
+			fmt.Fprintf(a.stdout, "taolight %s (%s %s/%s%s)\n", v.Version, v.Go, v.OS, v.Arch, from)
 			return nil
 		}),
 	}
