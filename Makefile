@@ -88,7 +88,7 @@ cross-wasip1-wasm:
 bench:
 	@cd internal/bench && $(GO) run . $(BENCH)
 
-# What a running node costs at each power level, beside its budgets; six minutes.
+# What a running node costs at each power level, beside its budgets; five minutes.
 budget:
 	@cd internal/bench && $(GO) run . levels
 
@@ -120,7 +120,7 @@ help:
 	@echo 'make build      build/taolight'
 	@echo 'make cross      build/taolight-* for every platform, and their sizes'
 	@echo 'make bench      figures beside their budgets, as ratios taken in one run'
-	@echo 'make budget     what a node costs at each power level, beside its budgets (six minutes)'
+	@echo 'make budget     what a node costs at each power level, beside its budgets (five minutes)'
 	@echo 'make fuzz       every fuzz target for FUZZTIME=10s each (PKG=./verify/... for some of them)'
 	@echo 'make interop    judges from outside: a stock light client from npm (needs Node.js), a QR reader'
 	@echo 'make fmt lint   write as gofmt does; what the linters say'
