@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/taolight/taolight/internal/demonet"
@@ -76,36 +77,40 @@ func levels() ([]row, error) {
 		row{"one more peer at full adds", "", fmt.Sprintf("%+.2f MB/day", (full.bytes-four.bytes)/4e6), true},
 		row{"one watched demo subnet, looked at every 5 blocks, adds", "", fmt.Sprintf("%+.1f MB/day of traffic, %+.2f MB/day handed to the kernel",
 			(watched.bytes-full.bytes)/1e6, (watched.written-full.written)/1e6), true})
-	var wakes [2]float64
-	for i, peers := range []int{8, 4} {
-		name := fmt.Sprintf("full, %d peers", peers)
-		r, rate, err := slow(bin, dir, name, peers, 25, 64<<10, atLevel("full")...)
-		if err != nil {
-			return nil, err
-		}
-		wakes[i] = rate
-		rows = append(rows, r...)
+	if err := os.WriteFile(filepath.Join(dir, "empty.json"), []byte(`{"soc":3,"critical":true}`), 0o600); err != nil {
+		return nil, err
 	}
-	rows = append(rows, row{"one more peer at full adds", "", fmt.Sprintf("%+.2f wakeups/s", (wakes[0]-wakes[1])/4), true})
-	for _, l := range []struct {
-		name string
-		most float64
-		args []string
+	// Side by side: each is nearly always asleep, and counted by itself.
+	list := []struct {
+		name  string
+		peers int
+		most  float64
+		args  []string
+		rows  []row
+		rate  float64
+		err   error
 	}{
-		{"eco", 5, atLevel("eco")},
-		{"survive between windows", 1.5, atLevel("survive")},
-		{"park", 1.5, []string{"--power-source", "file:" + filepath.Join(dir, "empty.json")}},
-	} {
-		if err := os.WriteFile(filepath.Join(dir, "empty.json"), []byte(`{"soc":3,"critical":true}`), 0o600); err != nil {
-			return nil, err
-		}
-		r, _, err := slow(bin, dir, l.name, 8, l.most, 64<<10, l.args...)
-		if err != nil {
-			return nil, err
-		}
-		rows = append(rows, r...)
+		{name: "full, 8 peers", peers: 8, most: 25, args: atLevel("full")},
+		{name: "full, 4 peers", peers: 4, most: 25, args: atLevel("full")},
+		{name: "eco", peers: 8, most: 5, args: atLevel("eco")},
+		{name: "survive between windows", peers: 8, most: 1.5, args: atLevel("survive")},
+		{name: "park", peers: 8, most: 1.5, args: []string{"--power-source", "file:" + filepath.Join(dir, "empty.json")}},
 	}
-	return rows, nil
+	var wg sync.WaitGroup
+	for i := range list {
+		wg.Go(func() {
+			l := &list[i]
+			l.rows, l.rate, l.err = slow(bin, dir, l.name, l.peers, l.most, 64<<10, l.args...)
+		})
+	}
+	wg.Wait()
+	for i := range list {
+		if list[i].err != nil {
+			return nil, fmt.Errorf("%s: %w", list[i].name, list[i].err)
+		}
+		rows = append(rows, list[i].rows...)
+	}
+	return append(rows, row{"one more peer at full adds", "", fmt.Sprintf("%+.2f wakeups/s", (list[0].rate-list[1].rate)/4), true}), nil
 }
 
 func atLevel(name string) []string { return []string{"--power-source", "none", "--power-assume", name} }

@@ -48,7 +48,7 @@ var sections = []struct {
 	{"levels", levels},
 }
 
-// apart is the section that runs only when it is named: it takes six minutes.
+// apart is the section that runs only when it is named: it takes five minutes.
 const apart = "levels"
 
 func main() {
