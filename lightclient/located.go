@@ -88,7 +88,17 @@ func (n *Node) Locate(ctx context.Context, hash verify.Hash) (Located, error) {
 
 // headerOf gets the header with a hash, which is all that it proves, from any peer.
 func (n *Node) headerOf(ctx context.Context, hash verify.Hash) (*verify.Header, error) {
-	request := (&wire.BlockRequest{Fields: wire.FieldHeader, Hash: &hash, Max: 1}).Append(nil)
+	headers, err := n.headersDown(ctx, hash, 1)
+	if err != nil {
+		return nil, err
+	}
+	return headers[0], nil
+}
+
+// headersDown gets the header with a hash and those of its ancestors that come with it, downwards, at most
+// so many, from any peer: a chain, whatever it is a chain of.
+func (n *Node) headersDown(ctx context.Context, hash verify.Hash, most uint32) ([]*verify.Header, error) {
+	request := (&wire.BlockRequest{Fields: wire.FieldHeader, Hash: &hash, Descending: true, Max: most}).Append(nil)
 	tried := make(map[peer.ID]bool)
 	answered := false
 	for len(tried) < readAttempts {
@@ -104,28 +114,41 @@ func (n *Node) headerOf(ctx context.Context, hash verify.Hash) (*verify.Header, 
 			}
 			continue
 		}
-		blocks, err := wire.DecodeBlockResponse(answer, 1)
+		blocks, err := wire.DecodeBlockResponse(answer, int(most))
 		if err == nil && len(blocks) == 0 {
 			answered = true
 			continue
 		}
-		var h *verify.Header
+		var headers []*verify.Header
 		if err == nil {
-			h, err = verify.DecodeHeader(blocks[0].Header)
-		}
-		if err == nil && h.Hash() != hash {
-			err = fmt.Errorf("it is %s", h.Hash())
+			headers, err = decodeDown(hash, blocks)
 		}
 		if err != nil {
 			n.accuse(ctx, c.id, fmt.Errorf("block %s: %w", hash.Short(), err))
 			continue
 		}
-		return h, nil
+		return headers, nil
 	}
 	if !answered {
 		return nil, ErrNoPeers
 	}
 	return nil, fmt.Errorf("%w: none of %d peers has %s", ErrUnknownBlock, len(tried), hash)
+}
+
+// decodeDown decodes the headers of a chain downwards from the one with a hash.
+func decodeDown(hash verify.Hash, blocks []wire.Block) ([]*verify.Header, error) {
+	headers := make([]*verify.Header, 0, len(blocks))
+	for _, b := range blocks {
+		h, err := verify.DecodeHeader(b.Header)
+		if err != nil {
+			return nil, err
+		}
+		if h.Hash() != hash {
+			return nil, fmt.Errorf("%s is in the place of %s", h.Hash(), hash)
+		}
+		headers, hash = append(headers, h), h.ParentHash
+	}
+	return headers, nil
 }
 
 // PeerID returns the node's own name on the network.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -16,8 +17,8 @@ import (
 )
 
 // A node that serves is a peer of the chain to other light clients, of any make: it tells them of final
-// blocks, answers sync/warp, headers on sync/2, and on light/2 reads and calls with what it has or its own peers
-// give it. It has no bodies and executes nothing: what it cannot answer it closes unanswered, as a full
+// blocks, answers sync/warp, headers and young bodies on sync/2, and on light/2 reads and calls, with what it
+// has or its own peers give it. It executes nothing: what it cannot answer it closes unanswered, as a full
 // node does that is busy.
 const (
 	maxLights     = 8   // light clients served
@@ -27,6 +28,7 @@ const (
 	maxServeReads = 2   // at a time, of our own peers
 	proofsKept    = 32  // answers kept, each at most maxProofKept
 	maxProofKept  = 64 << 10
+	bodiesServed  = 32 // newest final blocks whose bodies are; each asked for once, and kept
 
 	// Requests of one peer, on all protocols: at once, and then one in so long.
 	serveBurst = 100
@@ -43,6 +45,7 @@ type server struct {
 	requests map[peer.ID]*account
 	proofs   map[verify.Hash][]byte // by block and keys
 	order    []verify.Hash
+	bodies   map[verify.Hash][]byte // answers with the bodies of blocks
 	reads    chan struct{}
 	hour     time.Time // since when paid is counted
 	paid     int       // bytes of answers
@@ -56,7 +59,8 @@ type account struct {
 
 func newServer() *server {
 	return &server{lights: make(map[peer.ID]bool), requests: make(map[peer.ID]*account),
-		proofs: make(map[verify.Hash][]byte), reads: make(chan struct{}, maxServeReads)}
+		proofs: make(map[verify.Hash][]byte), bodies: make(map[verify.Hash][]byte),
+		reads: make(chan struct{}, maxServeReads)}
 }
 
 // mayAsk takes one request from a peer's account.
@@ -112,7 +116,7 @@ func (n *Node) serve() {
 		})
 	}
 	handle(n.names.Warp, 32, func(_ context.Context, st *Standing, body []byte) ([]byte, error) { return serveWarp(st, body) })
-	handle(n.names.Sync, 1024, func(_ context.Context, st *Standing, body []byte) ([]byte, error) { return serveBlocks(st, body) })
+	handle(n.names.Sync, 1024, n.serveBlocks)
 	handle(n.names.Light, 16<<10, n.serveRead)
 }
 
@@ -128,14 +132,15 @@ func serveWarp(st *Standing, body []byte) ([]byte, error) {
 	return p.Append(nil), nil
 }
 
-// serveBlocks answers with final headers in a row, and with the justification of the head.
-func serveBlocks(st *Standing, body []byte) ([]byte, error) {
+// serveBlocks answers with final headers in a row, and with the justification of the head. Headers below
+// those in memory, which a client that warped to a set change needs to meet the head, come from our peers.
+func (n *Node) serveBlocks(ctx context.Context, st *Standing, body []byte) ([]byte, error) {
 	q, err := wire.DecodeBlockRequest(body)
 	if err != nil {
 		return nil, err
 	}
 	if q.Fields&wire.FieldBody != 0 {
-		return nil, errNotServed
+		return n.relayBody(ctx, st, q)
 	}
 	i := slices.IndexFunc(st.Recent, func(b FinalBlock) bool {
 		if q.Hash != nil {
@@ -148,12 +153,15 @@ func serveBlocks(st *Standing, body []byte) ([]byte, error) {
 			return wire.AppendBlockResponse(nil, []wire.Block{{Hash: *q.Hash, Header: h.Encode()}}), nil
 		}
 	}
-	if i < 0 {
-		return nil, errNotServed
-	}
 	most := uint32(wire.MaxBlocks)
 	if q.Max > 0 {
 		most = min(most, q.Max)
+	}
+	if i < 0 && q.Hash != nil && q.Fields&wire.FieldHeader != 0 && (q.Descending || most == 1) {
+		return n.relayHeaders(ctx, *q.Hash, most)
+	}
+	if i < 0 {
+		return nil, errNotServed
 	}
 	var out []wire.Block
 	for ; i >= 0 && i < len(st.Recent) && len(out) < int(most); i += step(q.Descending) {
@@ -168,6 +176,64 @@ func serveBlocks(st *Standing, body []byte) ([]byte, error) {
 		out = append(out, w)
 	}
 	return wire.AppendBlockResponse(nil, out), nil
+}
+
+// relayHeaders answers with headers that a peer of our own has. That they are a chain down from the block
+// asked for is verified before they are passed on; whether it is of the final chain, who asked finds out as
+// with any peer.
+func (n *Node) relayHeaders(ctx context.Context, hash verify.Hash, most uint32) ([]byte, error) {
+	select {
+	case n.server.reads <- struct{}{}:
+		defer func() { <-n.server.reads }()
+	default:
+		return nil, errNotServed
+	}
+	headers, err := n.headersDown(ctx, hash, most)
+	if err != nil {
+		return wire.AppendBlockResponse(nil, nil), nil
+	}
+	out := make([]wire.Block, len(headers))
+	for i, h := range headers {
+		out[i] = wire.Block{Hash: hash, Header: h.Encode()}
+		hash = h.ParentHash
+	}
+	return wire.AppendBlockResponse(nil, out), nil
+}
+
+// relayBody answers with the body of a young final block, which a client that sent an extrinsic looks into.
+// A full node bans who asks it for the same body a third time, and thereby us for what a client of ours
+// does: each is asked for once, whatever comes of it.
+func (n *Node) relayBody(ctx context.Context, st *Standing, q *wire.BlockRequest) ([]byte, error) {
+	young := st.Recent[max(0, len(st.Recent)-bodiesServed):]
+	is := func(hash verify.Hash) int {
+		return slices.IndexFunc(young, func(b FinalBlock) bool { return b.Hash == hash })
+	}
+	if q.Hash == nil || q.Max != 1 || is(*q.Hash) < 0 {
+		return nil, errNotServed
+	}
+	b := young[is(*q.Hash)]
+	none := wire.AppendBlockResponse([]byte{}, nil)
+	n.mu.Lock()
+	answer := n.server.bodies[b.Hash]
+	if answer == nil {
+		maps.DeleteFunc(n.server.bodies, func(hash verify.Hash, _ []byte) bool { return is(hash) < 0 })
+		n.server.bodies[b.Hash] = none
+	}
+	n.mu.Unlock()
+	if answer != nil {
+		return answer, nil
+	}
+	_, body, err := n.fetch(ctx, b.Hash, b.Header.Number, true)
+	if err != nil {
+		return none, nil
+	}
+	answer = wire.AppendBlockResponse(nil, []wire.Block{{Hash: b.Hash, Header: b.Header.Encode(), Body: body}})
+	if len(answer) <= maxProofKept {
+		n.mu.Lock()
+		n.server.bodies[b.Hash] = answer
+		n.mu.Unlock()
+	}
+	return answer, nil
 }
 
 func step(descending bool) int {

@@ -1,7 +1,9 @@
 package lightclient_test
 
 import (
+	"bytes"
 	"context"
+	"slices"
 	"testing"
 	"time"
 
@@ -90,6 +92,31 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	} else if _, ok, err := wire.DecodeLightResponse(b); ok || err != nil {
 		t.Errorf("a read in an unknown block: %v, %v", ok, err)
+	}
+	// What it does not hold comes from its peers: the headers below its own down to genesis, a young body.
+	st := status(t, node)
+	from := net.Header(20).Hash()
+	if b, err = ask(names.Sync, (&wire.BlockRequest{Fields: wire.FieldHeader, Hash: &from, Descending: true, Max: 15}).Append(nil)); err != nil {
+		t.Fatal(err)
+	}
+	blocks, err := wire.DecodeBlockResponse(b, 15)
+	if err != nil || len(blocks) != 15 {
+		t.Fatalf("%d headers from 20 down: %v", len(blocks), err)
+	}
+	for i, b := range blocks {
+		if want := net.Header(20 - uint32(i)); string(b.Header) != string(want.Encode()) || b.Hash != want.Hash() {
+			t.Errorf("header %d is another", want.Number)
+		}
+	}
+	head := net.Header(st.Finalized.Number).Hash()
+	for range 3 {
+		if b, err = ask(names.Sync, (&wire.BlockRequest{Fields: wire.FieldHeader | wire.FieldBody, Hash: &head, Max: 1}).Append(nil)); err != nil {
+			t.Fatal(err)
+		}
+		blocks, err = wire.DecodeBlockResponse(b, 1)
+		if want := net.Body(head); err != nil || len(blocks) != 1 || !slices.EqualFunc(blocks[0].Body, want, bytes.Equal) {
+			t.Errorf("the body of block %d: %v, %v", st.Finalized.Number, len(blocks), err)
+		}
 	}
 	refused := false
 	for range 400 {
