@@ -26,7 +26,7 @@ linux-armv6   := GOOS=linux GOARCH=arm GOARM=6
 linux-riscv64 := GOOS=linux GOARCH=riscv64
 
 # Where goroutines meet; the other packages have none.
-RACE     := ./lightclient/... ./gossip ./gossip/link ./internal/demonet/... ./storage/... ./internal/power/rig ./neuron/... ./cmd/...
+RACE     := ./cmd/... ./lightclient/... ./gossip ./gossip/link ./internal/demonet/... ./storage/... ./internal/power/rig ./neuron/...
 
 STAGE    := sh .ci/stage
 
