@@ -274,7 +274,7 @@ func (h *Host) ID() peer.ID { return h.swarm.LocalPeer() }
 // Addrs returns the addresses that the host listens on, with the real ports and interfaces.
 func (h *Host) Addrs() []multiaddr.Multiaddr {
 	addrs, err := h.swarm.InterfaceListenAddresses()
-	if err != nil || len(addrs) == 0 { // the system would not list its interfaces just now
+	if err != nil {
 		return h.swarm.ListenAddresses()
 	}
 	return addrs
