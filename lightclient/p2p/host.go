@@ -19,7 +19,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/gologshim"
@@ -295,12 +294,7 @@ func (h *Host) Connect(ctx context.Context, info peer.AddrInfo) error {
 	if h.swarm.Connectedness(info.ID) == network.Connected {
 		return nil
 	}
-	// Addresses that the peer told of itself in earlier times, and the swarm's own memory of
-	// failures, are left out: the caller has an address book and a back-off.
-	ps := h.swarm.Peerstore()
-	ps.ClearAddrs(info.ID)
-	ps.AddAddrs(info.ID, info.Addrs, peerstore.TempAddrTTL)
-	h.swarm.Backoff().Clear(info.ID)
+	h.dialable(info)
 	_, err := h.swarm.DialPeer(ctx, info.ID)
 	switch {
 	case err == nil:
@@ -311,6 +305,20 @@ func (h *Host) Connect(ctx context.Context, info peer.AddrInfo) error {
 		return fmt.Errorf("connect to %s: %w", info.ID, ErrHostClosed)
 	}
 	return fmt.Errorf("connect to %s: %w: %s", info.ID, ErrUnreachable, h.dialReasons(info, err))
+}
+
+// dialTTL is how long the swarm keeps the addresses of a dial: longer than any dial takes, and no TTL that
+// libp2p has a name for. Its identify service, once a connection has ended, drops all addresses with
+// TempAddrTTL, at a moment of its own: after a new dial was given its addresses, as well.
+const dialTTL = 90 * time.Second
+
+// dialable gives the swarm a peer's addresses. Those that the peer told of itself in earlier times, and the
+// swarm's own memory of failures, are left out: the caller has an address book and a back-off.
+func (h *Host) dialable(info peer.AddrInfo) {
+	ps := h.swarm.Peerstore()
+	ps.ClearAddrs(info.ID)
+	ps.AddAddrs(info.ID, info.Addrs, dialTTL)
+	h.swarm.Backoff().Clear(info.ID)
 }
 
 // dialReasons puts what went wrong at each address on one line.

@@ -16,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/multiformats/go-multiaddr"
 )
 
@@ -522,5 +523,21 @@ func TestOnConnectOrder(t *testing.T) {
 		if connected != (i%2 == 0) {
 			t.Fatalf("call %d of %v", i, calls)
 		}
+	}
+}
+
+// TestDialAfterDisconnect: what libp2p does to the address book when a connection has ended, which can come
+// late, leaves a new dial its addresses.
+func TestDialAfterDisconnect(t *testing.T) {
+	srv, client := server(t, Config{}), newHost(t, Config{})
+	connect(t, client, srv)
+	client.Disconnect(srv.ID())
+	client.dialable(peer.AddrInfo{ID: srv.ID(), Addrs: srv.Addrs()})
+	// As identify's Disconnected does.
+	ps := client.swarm.Peerstore()
+	ps.UpdateAddrs(srv.ID(), peerstore.ConnectedAddrTTL, peerstore.TempAddrTTL)
+	ps.UpdateAddrs(srv.ID(), peerstore.TempAddrTTL, 0)
+	if _, err := client.swarm.DialPeer(testContext(t), srv.ID()); err != nil {
+		t.Error(err)
 	}
 }
