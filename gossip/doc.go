@@ -21,6 +21,8 @@
 //	level.go    parameters for each power level
 //	contacts.go whom to dial: found, told and kept addresses, neighbourhoods, anchors
 //	router.go   GossipSub with those parameters, scores and limits
+//	meter.go    counts, and whom a message would go to
+//	outbox.go   messages that wait until somebody would hear them
 //	exchange.go the requests between neighbours: catching up, and addresses
 //	node.go     the loop that drives the rest
 //

@@ -103,13 +103,15 @@ type Node struct {
 	contacts   *contacts
 	catchUps   uint64
 	router     *router
+	metAt      time.Time // when the newest neighbour came
 
 	// Owned by the loop.
 	rand      *rand.Rand
 	dialling  int
 	accepted  map[uint32][]byte // messages that proved recent blocks, by number
 	publishAt time.Time         // zero: nothing is to be published
-	joinAt    time.Time         // zero: topics are joined
+	outbox    []waiting
+	joinAt    time.Time // zero: topics are joined
 	movedAt   time.Time
 	seen      *Standing
 	asking    bool
@@ -309,6 +311,9 @@ func (n *Node) Run(ctx context.Context) error {
 				wait = max(n.nextAwake.Sub(now), n.cfg.tick)
 			}
 		}
+		if len(n.outbox) > 0 && now.Sub(n.lastMet()) < outboxSoon {
+			wait = min(wait, time.Second)
+		}
 		for _, at := range []time.Time{n.publishAt, n.joinAt} {
 			if !at.IsZero() {
 				wait = min(wait, max(10*time.Millisecond, at.Sub(now)))
@@ -486,7 +491,7 @@ func (n *Node) event(ctx context.Context, e any) {
 			clear(n.accepted)
 		}
 	case publish:
-		e.done <- n.send(ctx, e.kind, e.message)
+		e.done <- n.tell(ctx, now, e.kind, e.message)
 	}
 }
 
@@ -523,8 +528,9 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 	}
 	if n.joinAt.IsZero() && !n.publishAt.IsZero() && !now.Before(n.publishAt) {
 		n.publishAt = time.Time{}
-		n.publishHead(ctx)
+		n.publishHead(ctx, now)
 	}
+	n.empty(ctx, now)
 	n.tellLinks()
 	st, p, level := n.now(), n.Params(), n.Level()
 	if level == Park || level == Survive && !n.window(now) {
@@ -535,8 +541,17 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 	on := make(map[peer.ID]ma.Multiaddr)
 	out := 0
 	var ask []peer.ID
+	var again []*neighbour
 	for _, x := range n.neighbours {
 		on[x.id] = x.addr
+		// What was told between its answer and the mesh, nobody tells it again.
+		if p.meshes() && !x.again && now.Sub(x.since) > 2*p.Heartbeat {
+			if n.movedAt.Sub(x.since) > 2*p.Heartbeat {
+				x.again = true
+			} else {
+				again = append(again, x)
+			}
+		}
 		if !x.inbound {
 			out++
 		}
@@ -561,6 +576,13 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 	if st != nil && len(ask) > 0 && (now.Sub(n.movedAt) > n.lag(st.Root) || level == Survive) {
 		slices.Sort(ask)
 		n.catchUp(ctx, now, ask[n.rand.IntN(len(ask))], askAgain)
+	}
+	for _, x := range again {
+		if n.catchUp(ctx, now, x.id, 0) {
+			n.mu.Lock()
+			x.again = true
+			n.mu.Unlock()
+		}
 	}
 	for _, id := range ask {
 		n.askPeers(ctx, id, known)

@@ -118,7 +118,7 @@ func (n *Node) planPublish(now time.Time) {
 const publishSpread = 800 * time.Millisecond
 
 // publishHead tells of the newest head, unless others have in the meantime.
-func (n *Node) publishHead(ctx context.Context) {
+func (n *Node) publishHead(ctx context.Context, now time.Time) {
 	st, p := n.now(), n.Params()
 	if st == nil || !p.meshes() {
 		return
@@ -126,13 +126,19 @@ func (n *Node) publishHead(ctx context.Context) {
 	if st.Evidence != nil && !n.accused {
 		n.accused = true
 		if m := st.Evidence.Append(nil); len(m) <= MaxMessage && n.gate.Own(Evidence, m, 0) {
-			n.send(ctx, Evidence, m)
+			n.tell(ctx, now, Evidence, m)
 		}
 	}
 	if st.Proof == nil || len(st.Signer.Authorities) == 0 {
 		return
 	}
 	number := st.Head.Number
+	for _, k := range []Kind{Finality, FinalityRare} {
+		if slices.Contains(p.Topics, k) && n.gate.Final(k) < number && n.forming(now, k) {
+			n.publishAt = now.Add(settle)
+			return
+		}
+	}
 	m := n.accepted[number] // the very bytes that others have, if it came by gossip
 	if m == nil {
 		var err error
