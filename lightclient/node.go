@@ -552,7 +552,7 @@ func (n *Node) execute(ctx context.Context, now time.Time, action any) {
 	}
 }
 
-// finalized keeps the head: at once after a jump over a set change, else every 25 blocks.
+// finalized keeps the head: at once after a jump over a set change, else every headEvery blocks.
 func (n *Node) finalized(now time.Time, a Finalized) {
 	n.finalMove = time.Now()
 	close(n.moved)
@@ -563,7 +563,7 @@ func (n *Node) finalized(now time.Time, a Finalized) {
 		return
 	}
 	for _, b := range a.Blocks {
-		if b.Header.Number%headEvery == 0 {
+		if b.Header.Number%headerEvery == 0 {
 			n.keep(n.cfg.Store.PutHeader(b.Header.Number, b.Hash, b.Header.Encode()))
 		}
 	}

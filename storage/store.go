@@ -74,7 +74,7 @@ type Config struct {
 
 // Pace says how often the store writes by itself. A zero field keeps its default.
 type Pace struct {
-	HeadEvery   uint32        // blocks between two heads written by SetHead; 25
+	HeadEvery   uint32        // blocks between two heads written by SetHead; 150
 	CommitEvery time.Duration // between two commits made by Tick; 6 hours
 }
 
@@ -116,7 +116,7 @@ func (c Config) withDefaults() (Config, error) {
 
 func (p Pace) withDefaults() Pace {
 	if p.HeadEvery == 0 {
-		p.HeadEvery = 25
+		p.HeadEvery = 150
 	}
 	if p.CommitEvery <= 0 {
 		p.CommitEvery = 6 * time.Hour

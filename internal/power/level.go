@@ -94,17 +94,19 @@ type Plan struct {
 // precommits of 132 B and 54 B more; a pulled justification of 20 authorities and its header 2,700 B with
 // the request; a handshake 6 kB; a keepalive of 100 B in 5 minutes for each connection and direction.
 // It is the headers that leave room for two peers in eco, and no more.
+//
+// FlushEvery is set by the budgets of what a card is written, at 16 KiB for each head: 48 a day, 8 in survive.
 var plans = [levels]Plan{
 	Full: {SyncEvery: 1, Finality: "follow", PeersOut: 8, PeersIn: 16, Connected: true, Serve: ServeAll,
-		D: 6, Dlo: 5, Dhi: 12, Dlazy: 6, Heartbeat: time.Second, FlushEvery: 25, Timeout: 5 * time.Second, Duty: DutyAll,
+		D: 6, Dlo: 5, Dhi: 12, Dlazy: 6, Heartbeat: time.Second, FlushEvery: 150, Timeout: 5 * time.Second, Duty: DutyAll,
 		Poll: 10 * time.Second, BytesPerDay: 60e6, WakeupsPerSec: 25,
 		estimatedBytes: BlocksPerDay*(8*250+2*(14*132+54)) + 8*2*288*100},
 	Eco: {SyncEvery: 25, Finality: "pull", PeersOut: 2, PeersIn: 4, LANFirst: true, Connected: true, Serve: ServeLAN, ServeBytes: 1e6,
-		D: 3, Dlo: 2, Dhi: 4, Dlazy: 2, Heartbeat: 5 * time.Second, Timeout: 10 * time.Second, Duty: DutyDeadlines,
+		D: 3, Dlo: 2, Dhi: 4, Dlazy: 2, Heartbeat: 5 * time.Second, FlushEvery: 150, Timeout: 10 * time.Second, Duty: DutyDeadlines,
 		Poll: 10 * time.Second, BytesPerDay: 6e6, WakeupsPerSec: 5,
 		estimatedBytes: BlocksPerDay/25*2700 + BlocksPerDay*2*250 + 2*2*288*100},
 	Survive: {SyncEvery: 300, Finality: "pull", PeersOut: 2, Windowed: true, Connected: true, Serve: ServeNone,
-		Timeout: 15 * time.Second, Duty: DutyOnly,
+		FlushEvery: 900, Timeout: 15 * time.Second, Duty: DutyOnly,
 		Poll: 30 * time.Second, BytesPerDay: 1e6, WakeupsPerSec: 1.5,
 		estimatedBytes: BlocksPerDay / 300 * windowBytes},
 	Park: {Finality: "none", Serve: ServeNone, Duty: DutyLastCall, Poll: 30 * time.Second},
