@@ -22,7 +22,6 @@ import (
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/gologshim"
-	"github.com/libp2p/go-libp2p/p2p/host/basic"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	"github.com/libp2p/go-libp2p/p2p/host/peerstore/pstoremem"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
@@ -89,7 +88,7 @@ type Config struct {
 // A Host is a libp2p node. Its methods may be called from any goroutine.
 type Host struct {
 	cfg      Config
-	host     *basichost.BasicHost
+	host     *bare
 	swarm    *swarm.Swarm
 	resolver *resolver
 	in, out  atomic.Uint64 // bytes
@@ -207,24 +206,18 @@ func (h *Host) start() (err error) {
 		return err
 	}
 	sw.Notify(&network.NotifyBundle{ConnectedF: h.connected, DisconnectedF: h.disconnected})
-	basic, err := basichost.NewHost(sw, &basichost.HostOpts{
-		EventBus:                bus,
-		EnablePing:              true,
-		UserAgent:               h.cfg.UserAgent,
-		ProtocolVersion:         "/substrate/1.0",
-		DisableSignedPeerRecord: true,
-	})
+	inner, err := newBare(sw, bus, h.cfg.UserAgent)
 	if err != nil {
 		return err
 	}
-	undo = append(undo, basic)
-	h.host, h.swarm = basic, sw
+	undo = append(undo, inner)
+	h.host, h.swarm = inner, sw
 	if len(h.cfg.Listen) > 0 {
 		if err := sw.Listen(h.cfg.Listen...); err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
 	}
-	basic.Start()
+	inner.start()
 	return nil
 }
 
@@ -271,13 +264,7 @@ func (h *Host) hold() bool {
 func (h *Host) ID() peer.ID { return h.swarm.LocalPeer() }
 
 // Addrs returns the addresses that the host listens on, with the real ports and interfaces.
-func (h *Host) Addrs() []multiaddr.Multiaddr {
-	addrs, err := h.swarm.InterfaceListenAddresses()
-	if err != nil {
-		return h.swarm.ListenAddresses()
-	}
-	return addrs
-}
+func (h *Host) Addrs() []multiaddr.Multiaddr { return h.host.Addrs() }
 
 // FullAddrs returns Addrs with /p2p/<id> at the end: what others can dial.
 func (h *Host) FullAddrs() []multiaddr.Multiaddr {
