@@ -14,12 +14,7 @@ export CGO_ENABLED = 0
 LDFLAGS  := -s -w
 # Nobody here speaks HTTP/2: without it the program is half a megabyte smaller.
 TAGS     := nethttpomithttp2
-# What is large and never hot is compiled without inlining, for 0.7 MB: no cipher, hash or curve, and
-# nothing that verifies.
-PLAIN    := github.com/libp2p/... google.golang.org/protobuf/... github.com/multiformats/... github.com/miekg/dns \
-	github.com/prometheus/... github.com/spf13/... crypto/tls crypto/x509/...
-GCFLAGS  := $(PLAIN:%=-gcflags=%=-l)
-BUILD    := $(GO) build -trimpath -tags $(TAGS) $(GCFLAGS) -ldflags "$(LDFLAGS)"
+BUILD    := $(GO) build -trimpath -tags $(TAGS) -ldflags "$(LDFLAGS)"
 
 # GOARM=6 runs on every Raspberry Pi; Go's own default when cross-building is 7, which a Pi Zero
 # cannot run. arm64 stays at v8.0: the cores of a Pi 3, 4 and Zero 2 have nothing later.
@@ -35,7 +30,7 @@ RACE     := ./cmd/... ./lightclient/... ./gossip ./gossip/link ./internal/demone
 
 STAGE    := sh .ci/stage
 
-.PHONY: run build build-flags test bench budget cross fuzz interop fmt lint clean help man package test-package test-qemu \
+.PHONY: run build test bench budget cross fuzz interop fmt lint clean help man package test-package test-qemu \
 	check-format check-vet check-lint check-test check-race check-modules
 
 run: build
@@ -43,10 +38,6 @@ run: build
 
 build:
 	@$(BUILD) -o build/taolight ./cmd/taolight
-
-# What the tests of the program's size build with, beside LDFLAGS.
-build-flags:
-	@echo -trimpath -tags $(TAGS) $(GCFLAGS)
 
 test: check-format check-vet check-lint check-test check-race cross check-modules
 
@@ -122,7 +113,7 @@ package: $(PACKED:%=pack-%)
 
 pack-linux-%:
 	@$(STAGE) "program linux-$*" $(RELEASED) $(linux-$*) \
-		$(GO) build -trimpath -tags $(TAGS) $(GCFLAGS) -buildvcs=false -ldflags "$(LDFLAGS) -X main.builtFrom=$(COMMIT)" -o $(PACKAGE)/in/linux-$*/taolight ./cmd/taolight
+		$(GO) build -trimpath -tags $(TAGS) -buildvcs=false -ldflags "$(LDFLAGS) -X main.builtFrom=$(COMMIT)" -o $(PACKAGE)/in/linux-$*/taolight ./cmd/taolight
 
 # Packages in a clean Debian, and that two builds are alike. Says SKIP where that cannot be tried.
 test-package: package

@@ -60,13 +60,8 @@ func sizes() ([]row, error) {
 
 // build makes a program of the main module as a release is made.
 func build(out, pkg string, env ...string) error {
-	root := filepath.Join("..", "..") // make bench runs this in internal/bench
-	flags, err := exec.Command("make", "-s", "--no-print-directory", "-C", root, "build-flags").Output()
-	if err != nil {
-		return fmt.Errorf("make build-flags: %w", err)
-	}
-	cmd := exec.Command("go", append(append([]string{"build"}, strings.Fields(string(flags))...), "-ldflags", "-s -w", "-o", out, "./"+pkg)...)
-	cmd.Dir = root
+	cmd := exec.Command("go", "build", "-trimpath", "-tags", "nethttpomithttp2", "-ldflags", "-s -w", "-o", out, "./"+pkg)
+	cmd.Dir = filepath.Join("..", "..") // make bench runs this in internal/bench
 	cmd.Env = append(append(os.Environ(), "CGO_ENABLED=0"), env...)
 	if text, err := cmd.CombinedOutput(); err != nil {
 		return fmt.Errorf("go build %s %s: %w\n%s", strings.Join(env, " "), pkg, err, text)
