@@ -400,6 +400,10 @@ func (x *Bundle) storage(r *run, l *Line, claims fact.Outcome) {
 				l.conclude(lack("storage", fmt.Errorf("%w: the state of block %s lacks %s", ErrMissing, number(b.number), count(len(b.lacking), "key"))))
 				return
 			}
+			if b.header != nil && len(b.body) > 0 {
+				l.conclude(lack("storage", fmt.Errorf("%w: %s of block %s", ErrMissing, count(len(b.body), "extrinsic"), number(b.number))))
+				return
+			}
 		}
 		l.conclude(nil)
 		return
