@@ -11,6 +11,7 @@ import (
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
 	"github.com/taolight/taolight/verify/checkpoint"
+	"github.com/taolight/taolight/verify/extrinsic"
 	"github.com/taolight/taolight/verify/fact"
 	"github.com/taolight/taolight/verify/grandpa"
 )
@@ -75,6 +76,7 @@ type Judgement struct {
 	Proof    *grandpa.WarpProof // of Finality, accepted: what the light client is to verify
 	Evidence *grandpa.Evidence  // of Evidence, accepted
 	Bundle   *bundle.Bundle     // of the other kinds, accepted
+	Parcel   *extrinsic.Parcel  // of Transactions, accepted, if it is no bundle
 }
 
 // Counts are verdicts since the start, by cause.
@@ -106,11 +108,14 @@ type Gate struct {
 	next   int
 	final  map[Kind]uint32 // the highest block whose finality was accepted on a topic
 	counts Counts
+	// Accounts of parcels, by neighbour and by signer.
+	senders, signers map[string]*bucket
 }
 
 // NewGate returns a gate for the chain with that genesis hash.
 func NewGate(genesis verify.Hash) *Gate {
-	return &Gate{genesis: genesis, peers: make(map[string]*bucket), known: make(map[verify.Hash]bool), final: make(map[Kind]uint32)}
+	return &Gate{genesis: genesis, peers: make(map[string]*bucket), known: make(map[verify.Hash]bool), final: make(map[Kind]uint32),
+		senders: make(map[string]*bucket), signers: make(map[string]*bucket)}
 }
 
 // SetTrust gives what to judge by from now on.
@@ -272,6 +277,9 @@ func (g *Gate) judge(now time.Time, peer string, k Kind, message []byte, j *Judg
 	}
 	if k == Evidence {
 		return g.judgeEvidence(now, peer, t, message, j)
+	}
+	if k == Transactions && extrinsic.Is(message) {
+		return g.judgeParcel(now, peer, t, message, j)
 	}
 	if err := bundle.CheckMagic(message); errors.Is(err, bundle.ErrVersion) {
 		return Ignore, err // a newer node may know it

@@ -26,7 +26,10 @@ func (n *Node) tell(ctx context.Context, now time.Time, k Kind, message []byte) 
 	n.mu.Lock()
 	r := n.router
 	n.mu.Unlock()
-	if r == nil || k == Finality || k == FinalityRare || r.meshed(k) || !slices.Contains(n.Params().Topics, k) {
+	if r == nil && k == Transactions && n.Level() != Park {
+		return nil // it is held, and told to whoever asks
+	}
+	if r == nil || k == Finality || k == FinalityRare || r.meshed(k) || k != Transactions && !slices.Contains(n.Params().Topics, k) {
 		return n.send(ctx, k, message)
 	}
 	if len(n.outbox) >= maxOutbox {
