@@ -50,23 +50,14 @@ func DecodeEra(b []byte) (Era, error) { return extrinsic.DecodeEra(b) }
 // Parcel returns the payload, with its signature, as it travels between light nodes. It takes no chain: what the
 // extensions hold is laid out as in the runtimes that package extrinsic knows, or it is ErrLayout.
 func (p *Payload) Parcel(s Signature) (*extrinsic.Parcel, error) {
-	mode := p.mode
-	for _, name := range p.Extensions {
-		mode = mode || name == "CheckMetadataHash"
-	}
-	whole := *p
-	if len(p.Extra) == 0 { // a payload of polkadot.js says it in fields
-		whole.mode = mode
-		whole.Extra, whole.Implicit = whole.usual()
-	}
 	x, err := extrinsic.New(extrinsic.Parcel{
 		Genesis: p.Genesis, SpecVersion: p.SpecVersion, TransactionVersion: p.TransactionVersion, Birth: p.Era.Birth(p.EraBlock), BirthHash: p.EraHash,
-		Mode: mode, MetadataHash: p.MetadataHash, Extrinsic: whole.Extrinsic(s),
+		Mode: p.mode, MetadataHash: p.MetadataHash, Extrinsic: p.Extrinsic(s),
 	})
 	if err != nil {
 		return nil, err
 	}
-	if string(x.Extra()) != string(whole.Extra) || string(x.Implicit()) != string(whole.Implicit) || string(x.Call) != string(p.Call) {
+	if string(x.Extra()) != string(p.Extra) || string(x.Implicit()) != string(p.Implicit) || string(x.Call) != string(p.Call) {
 		return nil, fmt.Errorf("%w: %v", extrinsic.ErrLayout, p.Extensions)
 	}
 	return x, x.Verify()
