@@ -354,6 +354,11 @@ func (g *Gate) judgeClaims(now time.Time, peer string, t *Trust, x *bundle.Bundl
 			return Ignore, ErrAhead
 		}
 	}
+	// Many prove the same, each with a final block of its own.
+	facts := factsOf(x)
+	if g.Knows(x) {
+		return Ignore, ErrKnown
+	}
 	j.Work = workOf(x, size)
 	if !g.charge(now, peer, j.Work) {
 		return Ignore, ErrBusy
@@ -366,7 +371,51 @@ func (g *Gate) judgeClaims(now time.Time, peer string, t *Trust, x *bundle.Bundl
 		return judgeReport(r)
 	}
 	j.Bundle = x
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, id := range facts {
+		g.remember(id)
+	}
 	return Accept, nil
+}
+
+// factsOf names what a bundle says, whatever it is proven by: nothing for claims that are no such fact.
+func factsOf(x *bundle.Bundle) (list []verify.Hash) {
+	for _, c := range x.Claims {
+		var what string
+		commitment := func(id *bundle.CommitID) string {
+			return fmt.Sprintf("%d %d %d %x %d %d %x", id.Kind, id.Netuid, id.Mecid, id.Hotkey, id.Epoch, id.Block, id.Hash)
+		}
+		switch c := c.(type) {
+		case bundle.MadeClaim:
+			what = commitment(&c.CommitID)
+		case bundle.RevealedClaim:
+			what = commitment(&c.CommitID)
+		case bundle.LostClaim:
+			what = commitment(&c.CommitID)
+		case bundle.PulseClaim:
+			what = fmt.Sprint(c.Round)
+		case bundle.IncludedClaim:
+			what = fmt.Sprintf("%x %d", c.Hash, c.End)
+		default:
+			return nil
+		}
+		list = append(list, verify.Blake2b256([]byte(c.Kind()+" "+what)))
+	}
+	return list
+}
+
+// Knows reports whether all that a bundle says was proven here lately.
+func (g *Gate) Knows(x *bundle.Bundle) bool {
+	facts := factsOf(x)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, id := range facts {
+		if !g.known[id] {
+			return false
+		}
+	}
+	return len(facts) > 0
 }
 
 func judgeReport(r *bundle.Report) (Verdict, error) {

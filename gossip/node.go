@@ -107,6 +107,7 @@ type Node struct {
 	router     *router
 	metAt      time.Time // when the newest neighbour came
 	held       []held    // oldest first
+	shares     [][]byte  // facts to be told, one in each tick
 	holding    int       // counts what was ever held
 
 	// Owned by the loop.
@@ -124,6 +125,7 @@ type Node struct {
 	awake     time.Time // Survive: until when
 	nextAwake time.Time
 	keptAt    time.Time
+	shareAt   time.Time // when the next fact is told; zero: none is
 	heldAt    time.Time // when a neighbour was last asked what became of ours
 	lonely    bool
 	links     []*carried
@@ -595,6 +597,7 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 	for _, id := range ask {
 		n.askPeers(ctx, id, known)
 	}
+	n.share(ctx, now, p)
 	if len(ask) > 0 && now.Sub(n.heldAt) >= askHeldTime && n.out() {
 		n.heldAt = now
 		id := ask[n.rand.IntN(len(ask))]

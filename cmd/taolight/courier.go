@@ -140,21 +140,3 @@ func (c *courier) prove(ctx context.Context, hash verify.Hash, t *tx.Tracked) (i
 	}
 	return 0, last
 }
-
-// heard gives what bundles prove of transactions to the pool that waits for it.
-func heard(ctx context.Context, pool *tx.Pool, k gossip.Kind, x *bundle.Bundle) {
-	if k != gossip.Transactions {
-		return
-	}
-	for _, c := range x.Claims {
-		c, ok := c.(bundle.IncludedClaim)
-		if !ok {
-			continue
-		}
-		for _, h := range x.AllHeaders() {
-			if h.Number == c.Block {
-				go pool.Heard(ctx, c, h.Hash()) // it may look an error's name up
-			}
-		}
-	}
-}

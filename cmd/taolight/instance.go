@@ -128,6 +128,15 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 		}
 		s.governor.attach(s, &light)
 	}
+	told := &herald{talk: s.talk, ctx: ctx}
+	if s.talk != nil {
+		moved := light.Moved
+		light.Moved = func(st *lightclient.Standing) {
+			moved(st)
+			told.moved(st)
+		}
+		light.Shown = told.shown
+	}
 	s.node, err = lightclient.New(light)
 	if err != nil {
 		return fail(&control.Error{Code: control.Usage, Err: err})
@@ -156,11 +165,12 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 			s.talk.cfg.Courier = carrier
 		}
 		fact := s.talk.cfg.Fact
+		told.node, told.pool = s.node, pool
 		s.talk.cfg.Fact = func(k gossip.Kind, x *bundle.Bundle) {
 			if fact != nil {
 				fact(k, x)
 			}
-			heard(ctx, pool, k, x)
+			told.fact(k, x)
 		}
 	}
 	s.local = &control.Local{
