@@ -125,7 +125,7 @@ func (n *Node) catchUp(ctx context.Context, now time.Time, id peer.ID, again tim
 func (n *Node) askPeers(ctx context.Context, id peer.ID, known int) {
 	n.mu.Lock()
 	x := n.neighbours[id]
-	ask := x != nil && !x.told && known < maxContacts/2
+	ask := x != nil && !x.told
 	if ask {
 		x.told = true
 	}
@@ -134,6 +134,10 @@ func (n *Node) askPeers(ctx context.Context, id peer.ID, known int) {
 		return
 	}
 	go func() {
+		n.askHeld(ctx, id)
+		if known >= maxContacts/2 {
+			return
+		}
 		if peers, err := askPeers(ctx, n.cfg.Host, id, n.cfg.Genesis); err == nil {
 			n.emit(ctx, toldPeers{peers})
 		}

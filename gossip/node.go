@@ -76,6 +76,8 @@ type Config struct {
 	Hold func(id peer.ID, on bool)
 	// Keep is given contacts worth keeping, now and then and at the end.
 	Keep func(records [][]byte)
+	// Courier takes transactions to the chain; nil: this node carries none.
+	Courier Courier
 	// Fact is told each bundle that was accepted on a topic other than finality.
 	Fact  func(k Kind, x *bundle.Bundle)
 	Notes func(Note)
@@ -104,6 +106,9 @@ type Node struct {
 	catchUps   uint64
 	router     *router
 	metAt      time.Time // when the newest neighbour came
+	held       []held    // oldest first
+	shares     [][]byte  // facts to be told, one in each tick
+	holding    int       // counts what was ever held
 
 	// Owned by the loop.
 	rand      *rand.Rand
@@ -120,10 +125,13 @@ type Node struct {
 	awake     time.Time // Survive: until when
 	nextAwake time.Time
 	keptAt    time.Time
+	shareAt   time.Time // when the next fact is told; zero: none is
+	heldAt    time.Time // when a neighbour was last asked what became of ours
 	lonely    bool
 	links     []*carried
 	load      link.Load
 	loadOf    *Standing
+	loadHeld  int
 	work      sync.WaitGroup
 }
 
@@ -257,8 +265,10 @@ func (n *Node) Run(ctx context.Context) error {
 	defer sub.Close()
 	n.serve(catchUpProtocol(n.cfg.Genesis), 32, n.answerCatchUp)
 	n.serve(peersProtocol(n.cfg.Genesis), 0, n.answerPeers)
+	n.serve(heldProtocol(n.cfg.Genesis), 4+32*maxHeld, n.answerHeld)
 	defer n.cfg.Host.RemoveStreamHandler(catchUpProtocol(n.cfg.Genesis))
 	defer n.cfg.Host.RemoveStreamHandler(peersProtocol(n.cfg.Genesis))
+	defer n.cfg.Host.RemoveStreamHandler(heldProtocol(n.cfg.Genesis))
 	if err := n.apply(ctx, n.cfg.Level); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -586,6 +596,12 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 	}
 	for _, id := range ask {
 		n.askPeers(ctx, id, known)
+	}
+	n.share(ctx, now, p)
+	if len(ask) > 0 && now.Sub(n.heldAt) >= askHeldTime && n.out() {
+		n.heldAt = now
+		id := ask[n.rand.IntN(len(ask))]
+		go n.askHeld(ctx, id)
 	}
 	if now.Sub(n.keptAt) > 30*time.Minute {
 		if !n.keptAt.IsZero() {

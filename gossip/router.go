@@ -73,8 +73,11 @@ type router struct {
 	mesh   *mesh
 	cancel context.CancelFunc
 
+	genesis verify.Hash
+
 	mu     sync.Mutex
 	topics map[Kind]*pubsub.Topic // those that were joined
+	loose  map[Kind]*pubsub.Topic // those that are only published on
 }
 
 // routerConfig is what a router calls back.
@@ -90,7 +93,7 @@ type routerConfig struct {
 
 func newRouter(ctx context.Context, c routerConfig) (*router, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &router{host: c.host, cancel: cancel, topics: make(map[Kind]*pubsub.Topic), mesh: &mesh{meter: c.meter, peers: make(map[string]map[peer.ID]bool)}}
+	r := &router{host: c.host, cancel: cancel, genesis: c.genesis, topics: make(map[Kind]*pubsub.Topic), loose: make(map[Kind]*pubsub.Topic), mesh: &mesh{meter: c.meter, peers: make(map[string]map[peer.ID]bool)}}
 	if err := r.start(ctx, c); err != nil {
 		r.close()
 		return nil, fmt.Errorf("gossipsub: %w", err)
@@ -248,8 +251,18 @@ func (r *router) join(genesis verify.Hash, topics []Kind) error {
 // publish sends a message of our own, or one that came another way, on a topic of this level.
 func (r *router) publish(ctx context.Context, k Kind, message []byte) error {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	t := r.topics[k]
-	r.mu.Unlock()
+	if t == nil {
+		t = r.loose[k]
+	}
+	if t == nil && k == Transactions { // at a level that does not listen, GossipSub sends to some who do
+		var err error
+		if t, err = r.ps.Join(Topic(r.genesis, k)); err != nil {
+			return fmt.Errorf("gossipsub: %w", err)
+		}
+		r.loose[k] = t
+	}
 	if t == nil {
 		return fmt.Errorf("topic %v is not of this level", k)
 	}
@@ -273,7 +286,10 @@ func (r *router) meshed(k Kind) bool {
 	r.mu.Lock()
 	t := r.topics[k]
 	r.mu.Unlock()
-	return t != nil && r.mesh.size(t.String()) > 0
+	if t == nil {
+		return k == Transactions && len(r.ps.ListPeers(Topic(r.genesis, k))) > 0
+	}
+	return r.mesh.size(t.String()) > 0
 }
 
 // stop ends the router and returns its substreams, which its neighbours still think open. They are to be

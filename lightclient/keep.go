@@ -205,7 +205,16 @@ func (n *Node) keepParts(r *watchResult) {
 	for _, text := range r.notes {
 		n.note("watch", "%s", text)
 	}
-	if n.watch.end(r) {
+	if len(r.shown) > 0 {
+		n.cfg.Shown(r.shown)
+	}
+	write := n.watch.end(r)
+	waiting := n.watch.waiting
+	n.watch.waiting = nil
+	for _, h := range waiting {
+		n.keepHeard(h)
+	}
+	if write {
 		n.keep(n.cfg.Store.Commit())
 	}
 	if err := n.watch.status.Error; err != "" && err != before {

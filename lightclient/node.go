@@ -77,6 +77,9 @@ type Config struct {
 	// finalized head has moved or finality was stopped by evidence. nil: neither.
 	Hosted func(ctx context.Context, h *p2p.Host) (wait func())
 	Moved  func(*Standing)
+	// Shown is given bundles of what a look at a watched subnet has newly proven, each of at most MaxShown bytes, with
+	// claims about commitments of one epoch and nothing else. It is called in the node's loop, and must not wait.
+	Shown func([][]byte)
 }
 
 // A Note is a change of state, for a log line.
@@ -478,6 +481,8 @@ func (n *Node) own(ctx context.Context, now time.Time, batch []any) []any {
 			}
 		case watched:
 			n.keepParts(e.watchResult)
+		case heard:
+			n.keepHeard(e)
 		case ordered:
 			out = append(out, n.obey(now, e.Orders)...)
 			close(e.done)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/taolight/taolight/gossip"
 	"github.com/taolight/taolight/internal/config"
 	"github.com/taolight/taolight/internal/control"
 	"github.com/taolight/taolight/internal/demonet"
@@ -18,6 +19,7 @@ import (
 	"github.com/taolight/taolight/lightclient/runtime"
 	"github.com/taolight/taolight/lightclient/tx"
 	"github.com/taolight/taolight/storage"
+	"github.com/taolight/taolight/verify/bundle"
 )
 
 // demoWatchEvery is how many blocks lie between two looks at the commitments of a demo network.
@@ -126,6 +128,15 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 		}
 		s.governor.attach(s, &light)
 	}
+	told := &herald{talk: s.talk, ctx: ctx}
+	if s.talk != nil {
+		moved := light.Moved
+		light.Moved = func(st *lightclient.Standing) {
+			moved(st)
+			told.moved(st)
+		}
+		light.Shown = told.shown
+	}
 	s.node, err = lightclient.New(light)
 	if err != nil {
 		return fail(&control.Error{Code: control.Usage, Err: err})
@@ -137,13 +148,30 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 	if p.demo { // whose slots may lie years back, and on which nothing is worth anything
 		gate = nil
 	}
-	pool, err := tx.New(tx.Config{Node: signing{s.node, gate}, Store: s.store, Notes: func(format string, args ...any) {
+	pool, err := tx.New(tx.Config{Node: signing{s.node, gate}, Store: s.store, Linked: s.node.Linked, Notes: func(format string, args ...any) {
 		if notes != nil {
 			notes(lightclient.Note{Topic: "tx", Text: fmt.Sprintf(format, args...)})
 		}
 	}})
 	if err != nil {
 		return fail(err)
+	}
+	carrier, err := s.courier(ctx, notes)
+	if err != nil {
+		return fail(err)
+	}
+	if s.talk != nil {
+		if carrier != nil {
+			s.talk.cfg.Courier = carrier
+		}
+		fact := s.talk.cfg.Fact
+		told.node, told.pool = s.node, pool
+		s.talk.cfg.Fact = func(k gossip.Kind, x *bundle.Bundle) {
+			if fact != nil {
+				fact(k, x)
+			}
+			told.fact(k, x)
+		}
 	}
 	s.local = &control.Local{
 		Talk: s.talk.talking(), Pool: pool,
@@ -166,6 +194,9 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 		defer close(followed)
 		pool.Run(ctx)
 	}()
+	if carrier != nil {
+		go carrier.pool.Run(ctx)
+	}
 	go func() {
 		err := s.node.Run(ctx)
 		cancel()

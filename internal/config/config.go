@@ -67,6 +67,7 @@ type Config struct {
 	Watch       []uint16 // subnets whose weight commitments are kept with their proofs
 	ArchiveMB   int      // bound of what is kept of them, in millions of bytes, 1 to MaxArchiveMB
 	Gossip      bool     // hand proofs to other light nodes and take theirs
+	Carry       string   // whose transactions to carry to the chain: "off", "lan" or "all"
 	LAN         bool     // look for them on the local network, and be found there
 	Listen      []string // multiaddrs to listen on for them; empty: port GossipPort, on loopback for a demo network
 	Carriers    []string // dir:PATH, serial:DEVICE or exec:COMMAND, which carry proofs without an internet
@@ -157,6 +158,8 @@ var settings = []Setting{
 		set: func(c *Config, v []string) (err error) { c.ArchiveMB, err = between(v[0], 1, MaxArchiveMB); return err }},
 	{Key: "gossip", Help: "on: hand proofs to other light nodes and take theirs; off", Default: "on",
 		set: func(c *Config, v []string) (err error) { c.Gossip, err = onOff(v[0]); return err }},
+	{Key: "carry", Help: "whose transactions to carry to the chain: off, lan (neighbours of private networks) or all", Default: "lan",
+		set: func(c *Config, v []string) (err error) { c.Carry, err = oneOf(v[0], "off", "lan", "all"); return err }},
 	{Key: "lan", Help: "on: find light nodes on the local network, and be found (mDNS); off", Default: "on",
 		set: func(c *Config, v []string) (err error) { c.LAN, err = onOff(v[0]); return err }},
 	{Key: "listen", Help: "where light nodes may dial, like /ip4/0.0.0.0/tcp/30334", List: true,
