@@ -45,7 +45,11 @@ func Size(n uint64) string {
 
 // Span prints a duration in its greatest unit.
 func Span(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
+	const most = 1e9 // 30 years; a Duration holds no more than ten times that
+	if !(seconds >= -most) {
+		seconds = -most
+	}
+	d := time.Duration(min(seconds, most) * float64(time.Second))
 	switch {
 	case d < 0:
 		return "-" + Span(-seconds)
