@@ -83,7 +83,7 @@ func Write(w io.Writer, s *Snapshot) error {
 			if len(labels) > 0 {
 				b.WriteByte('}')
 			}
-			b.WriteString(" " + strconv.FormatFloat(v, 'g', -1, 64) + "\n")
+			b.WriteString(" " + strconv.FormatFloat(v, 'f', -1, 64) + "\n")
 		})
 	}
 	_, err := io.WriteString(w, b.String())

@@ -242,8 +242,8 @@ func (w *writer) subnet(n *Subnet, s *control.Status) {
 		w.cell("neurons", "%d of %d", len(m.Neurons), int(m.MaxUIDs))
 		if m.Schedule.NextEpoch != nil {
 			left := ""
-			if m.Schedule.ETA != nil {
-				left = ", in " + figure.Span(max(*m.Schedule.ETA-n.Age.Seconds(), 0))
+			if eta := m.Schedule.ETA; eta != nil && *eta > n.Age.Seconds() {
+				left = ", in " + figure.Span(*eta-n.Age.Seconds())
 			}
 			w.cell("next epoch", "%s%s", figure.Block(*m.Schedule.NextEpoch), left)
 		}

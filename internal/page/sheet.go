@@ -19,6 +19,7 @@ small{font-size:.86rem}
 .g{color:var(--good)}.w{color:var(--warn)}.b{color:var(--bad)}
 section{border-top:1px solid var(--rule);padding:1.15rem 0 1.3rem}
 h2{font-size:1.02rem;font-weight:650;margin:0 0 .7rem;display:flex;justify-content:space-between;align-items:baseline;gap:1rem}
+section>h2:last-child{margin:0}
 h2 small{font-weight:400;text-align:right}
 dl{display:grid;grid-template-columns:repeat(auto-fit,minmax(7.2rem,1fr));gap:.75rem 1rem;margin:0}
 dl>div{min-width:0}
