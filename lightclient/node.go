@@ -61,6 +61,7 @@ type Config struct {
 	Demo       bool
 	BackDated  bool             // slots lie in the past on purpose (a demo chain): their age says nothing
 	Notes      func(Note)       // one call per change of state; nil: none
+	HealthTold bool             // somebody else notes what Status finds amiss
 	Now        func() time.Time // nil: time.Now
 	Seed       uint64           // of jitter and peer choice; 0: random
 	Watch      []uint16         // subnets whose commitments and epochs are kept with their proofs; needs a Store

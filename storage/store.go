@@ -253,6 +253,9 @@ func (s *Store) SetPace(p Pace) {
 	s.cfg.Pace = p.withDefaults()
 }
 
+// Space returns the bytes that are free to this user and the size of the file system that holds dir; 0, 0 if unknown.
+func Space(dir string) (free, size uint64) { return space(dir) }
+
 // Degraded returns why the store runs from memory only, nil if it writes as it should.
 func (s *Store) Degraded() error {
 	s.mu.Lock()

@@ -37,6 +37,7 @@ type instance struct {
 	local    *control.Local
 	talk     *talk            // nil: it does not gossip
 	governor *governor        // nil: joined for one question
+	vigil    *vigil           // the same
 	governed <-chan struct{}  // closed when that has ended
 	net      *demonet.Network // our own, on the demo network
 	cancel   context.CancelFunc
@@ -127,6 +128,8 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 			return fail(err)
 		}
 		s.governor.attach(s, &light)
+		s.vigil = newVigil(s, notes)
+		light.HealthTold, s.governor.after = true, s.vigil.tick
 	}
 	told := &herald{talk: s.talk, ctx: ctx}
 	if s.talk != nil {
@@ -179,12 +182,13 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 		Version: version, Demo: p.demo, Joined: joined,
 	}
 	if s.governor != nil {
-		s.governor.node, s.local.Governor = s.node, s.governor
+		s.governor.node, s.local.Governor, s.local.Health = s.node, s.governor, s.vigil.look
 		done := make(chan struct{})
 		s.governed = done
 		go func() {
 			defer close(done)
 			s.governor.run(ctx)
+			s.vigil.sending.Wait()
 		}()
 	}
 	ended := make(chan error, 1)

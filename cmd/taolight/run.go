@@ -133,6 +133,7 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 	server, err := control.Listen(p.dir)
 	if err != nil {
 		j.warn("control", "%v; taolight status and the like cannot ask this node", err)
+		s.vigil.closed("", err.Error())
 	} else {
 		go server.Serve(ctx, s.local.Handle)
 	}
