@@ -166,7 +166,7 @@ type execution struct {
 	eventCount int
 	notes      []note
 	epochs     []EpochRecord
-	waiting    []uint64 // rounds that pending commits wait for
+	waiting    []uint64  // rounds that pending commits wait for
 	outcomes   []outcome // of the extrinsics that were given
 	state      *trie.Trie
 }
