@@ -24,6 +24,9 @@ var (
 		"neuron.vpermit_tao_limit", "neuron.disable_set_weights"}
 )
 
+// shownSettings are those of a neuron's own node that its help lists.
+var shownSettings = []string{"network", "data_dir", "peers", "log_level"}
+
 // servesOnly are the settings of who has an axon.
 func servesOnly(key string) bool {
 	return strings.HasPrefix(key, "axon.") || strings.HasPrefix(key, "blacklist.") || strings.HasPrefix(key, "priority.")
@@ -46,13 +49,13 @@ func (a *app) neuronFlags(cmd *cobra.Command, role string, dryRun *bool) {
 		spelled[plainFlag(s.Flag)] = s.Flag
 	}
 	a.settings(cmd, keys...)
-	for _, s := range config.Settings() { // `run --help` lists them
-		if f := cmd.Flags().Lookup(s.Flag); f != nil && (strings.HasPrefix(s.Key, "power.") || strings.HasPrefix(s.Key, "rpc.") || strings.HasPrefix(s.Key, "logging.")) {
+	for _, s := range config.Settings() { // `run --help` lists the others of a node
+		f := cmd.Flags().Lookup(s.Flag)
+		if f != nil && (!s.Neuron && !slices.Contains(shownSettings, s.Key) || strings.HasPrefix(s.Key, "logging.")) {
 			f.Hidden = true
 		}
 	}
 	f := cmd.Flags()
-	f.Lookup("wallet.hotkey").Shorthand = "H"
 	f.BoolVar(dryRun, "dry-run", false, "sign and send nothing to the chain: say what would be")
 	f.SetNormalizeFunc(func(_ *pflag.FlagSet, name string) pflag.NormalizedName {
 		if n, ok := walletNames[name]; ok {

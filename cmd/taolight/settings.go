@@ -33,7 +33,7 @@ func (a *app) settings(cmd *cobra.Command, keys ...string) {
 			help += " (default " + s.Default + ")"
 		}
 		// The values are read by internal/config, which also says what is wrong with them.
-		cmd.Flags().Var(new(words), s.Flag, help)
+		cmd.Flags().VarP(new(words), s.Flag, s.Short, help)
 		if s.Switch {
 			cmd.Flags().Lookup(s.Flag).NoOptDefVal = "true"
 		}

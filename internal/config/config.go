@@ -135,6 +135,7 @@ type Setting struct {
 	Bool    bool   // true or false, in the file without quotes
 	Switch  bool   // the flag alone means true
 
+	Short  string   // one letter for the flag
 	Neuron bool     // of a miner or a validator alone
 	Also   []string // variables of the environment by which others know it; Env wins over them
 

@@ -80,7 +80,7 @@ var neuronSettings = []Setting{
 
 	{Key: "wallet.name", Flag: "wallet.name", Help: "wallet; empty is default", Also: []string{"BT_WALLET_NAME", "BT_WALLET"},
 		set: func(c *Config, v []string) error { c.Neuron.Wallet.Name = v[0]; return nil }},
-	{Key: "wallet.hotkey", Flag: "wallet.hotkey", Help: "hotkey in it; empty is default", Also: []string{"BT_WALLET_HOTKEY"},
+	{Key: "wallet.hotkey", Flag: "wallet.hotkey", Short: "H", Help: "hotkey in it; empty is default", Also: []string{"BT_WALLET_HOTKEY"},
 		set: func(c *Config, v []string) error { c.Neuron.Wallet.Hotkey = v[0]; return nil }},
 	{Key: "wallet.path", Flag: "wallet.path", Help: "folder of wallets; empty is ~/.bittensor/wallets", Also: []string{"BT_WALLET_PATH"},
 		set: func(c *Config, v []string) error { c.Neuron.Wallet.Path = v[0]; return nil }},
