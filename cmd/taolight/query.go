@@ -26,15 +26,15 @@ func (a *app) neuronCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "neuron",
 		GroupID: "key",
-		Short:   "call axons",
+		Short:   "run a miner, call axons",
 		RunE: a.do(func(cmd *cobra.Command, args []string) error {
 			if err := noCommand(cmd, args); err != nil {
 				return err
 			}
-			return usage("neuron what?").WithHint("query")
+			return usage("neuron what?").WithHint("miner or query")
 		}),
 	}
-	cmd.AddCommand(a.queryCommand())
+	cmd.AddCommand(a.minerCommand(), a.queryCommand())
 	return cmd
 }
 

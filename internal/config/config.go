@@ -73,6 +73,7 @@ type Config struct {
 	MaxMBPerDay float64  // millions of bytes a day in both directions; 0: no limit
 	RPC         RPC
 	Power       Power
+	Neuron      Neuron
 	LogLevel    string // debug, info, warn or error
 
 	origin map[string]string
@@ -133,6 +134,10 @@ type Setting struct {
 	List    bool   // the flag may be repeated; in the file an array
 	Bool    bool   // true or false, in the file without quotes
 	Switch  bool   // the flag alone means true
+
+	Short  string   // one letter for the flag
+	Neuron bool     // of a miner or a validator alone
+	Also   []string // variables of the environment by which others know it; Env wins over them
 
 	set func(c *Config, values []string) error
 }
@@ -245,9 +250,10 @@ const GossipPort = 30334
 
 // Settings returns every setting, for the flags and the help of a command.
 func Settings() []Setting {
-	all := slices.Clone(settings)
+	all := slices.Concat(settings, neuronSettings)
 	for i := range all {
 		s := &all[i]
+		s.Neuron = i >= len(settings)
 		if s.Flag == "" {
 			s.Flag = dashes.Replace(s.Key)
 		}
