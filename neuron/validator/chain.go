@@ -52,13 +52,14 @@ type View struct {
 	Beacon     drand.Beacon
 }
 
-// ReadView reads a View from the state after a block. beacon and slot are the network's.
-func ReadView(s subtensor.State, block uint32, netuid uint16, mecid uint8, hotkey verify.AccountID, r rules.Set, beacon drand.Beacon, slot time.Duration) (*View, error) {
+// ReadView reads what a View has of the state after a block. The block's number, the beacon and the slot are the caller's to
+// add.
+func ReadView(s subtensor.State, netuid uint16, mecid uint8, hotkey verify.AccountID, r rules.Set) (*View, error) {
 	index, err := subtensor.Index(netuid, mecid)
 	if err != nil {
 		return nil, err
 	}
-	v := &View{Block: block, Slot: slot, Rules: r, Beacon: beacon}
+	v := &View{Rules: r}
 	if v.Facts, err = commit.ReadFacts(s, netuid, mecid, hotkey, r); err != nil {
 		return nil, err
 	}
