@@ -59,6 +59,8 @@ type Deadline struct {
 	Name string `json:"name"`
 	Wake uint32 `json:"wake_block"` // from here on it is worth a link of its own
 	Due  uint32 `json:"due_block"`
+
+	reveal bool
 }
 
 // What Process is told.
@@ -227,6 +229,14 @@ func (m *Machine) once(key, topic string, warn bool, format string, args ...any)
 		m.forget(key)
 		m.told[k] = true
 		m.notes = append(m.notes, Note{topic, text, warn})
+	}
+}
+
+// first notes something once, whatever the words.
+func (m *Machine) first(key, topic string, warn bool, format string, args ...any) {
+	if k := key + "\x00"; !m.told[k] {
+		m.told[k] = true
+		m.note(topic, warn, format, args...)
 	}
 }
 

@@ -113,7 +113,7 @@ func (m *Machine) takeSigned(e signedEvent) {
 // end notes what a transaction came to. What was needed for it alone is dropped.
 func (m *Machine) end(i *Intent, state, why string) {
 	i.State, i.Why, i.Payload, m.dirty = state, why, nil, true
-	m.least, m.lookAt = max(m.least, m.head.Number), 0
+	m.least, m.lookAt = max(m.least, m.head.Number, i.Block), 0
 	i.Call.Ciphertext = nil
 	if state == Included {
 		i.Extrinsic = nil
@@ -405,11 +405,11 @@ func (m *Machine) Deadlines() []Deadline {
 	}
 	var list []Deadline
 	if cut := v.cutoff(); v.LastUpdate != 0 && v.LastUpdate+cut < math.MaxUint32 {
-		list = append(list, Deadline{fmt.Sprintf("weights on subnet %d", m.cfg.Netuid), uint32(v.LastUpdate + cut/2), uint32(v.LastUpdate + cut)})
+		list = append(list, Deadline{fmt.Sprintf("weights on subnet %d", m.cfg.Netuid), uint32(v.LastUpdate + cut/2), uint32(v.LastUpdate + cut), false})
 	}
 	for _, i := range m.intents {
 		if i.waits() && i.Call.Kind == CommitHash && i.Until != 0 {
-			list = append(list, Deadline{fmt.Sprintf("reveal of #%d on subnet %d", i.Block, m.cfg.Netuid), i.Due, i.Until})
+			list = append(list, Deadline{fmt.Sprintf("reveal of #%d on subnet %d", i.Block, m.cfg.Netuid), i.Due, i.Until, true})
 		}
 	}
 	slices.SortFunc(list, func(a, b Deadline) int { return cmp.Compare(a.Due, b.Due) })
@@ -420,9 +420,12 @@ func (m *Machine) Deadlines() []Deadline {
 func (m *Machine) deadlines() {
 	v := m.view
 	for _, d := range m.Deadlines() {
-		// What is far enough ahead is done by then, so that only what was not, though it could have been, is told.
-		if left := time.Duration(d.Due-min(d.Due, v.Block)) * v.Slot; left > 0 && left <= ahead && v.Block >= d.Wake {
-			m.once(fmt.Sprint("deadline ", d.Name, d.Due), "deadline", true, "%s has to be by #%d, in %s", d.Name, d.Due, left.Round(time.Second))
+		left := time.Duration(d.Due-min(d.Due, v.Block)) * v.Slot
+		if key := fmt.Sprint("deadline ", d.Name, d.Due); left > 0 && left <= ahead && (d.reveal || v.Block >= d.Wake) {
+			m.first(key, "deadline", false, "%s: from #%d and by #%d, in %s", d.Name, d.Wake, d.Due, left.Round(time.Second))
+			if v.Block >= d.Wake+2*margin { // it could have been done
+				m.first(key+" late", "deadline", true, "%s is not done yet, and has to be by #%d, in %s", d.Name, d.Due, left.Round(time.Second))
+			}
 		}
 	}
 	if cut := v.cutoff(); v.Facts.Registered && v.LastUpdate != 0 && uint64(v.Block) > v.LastUpdate+cut && m.journal.LastMiss != v.LastUpdate {
