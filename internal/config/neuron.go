@@ -5,6 +5,7 @@ import (
 	"net/netip"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -22,6 +23,9 @@ type Neuron struct {
 	Alpha          float64 // weight of a new score in the moving average
 	PermitLimit    float64 // TAO of stake from which on a validator is not asked as a miner
 	DisableWeights bool
+	Scorer         string  // dummy, exec:COMMAND or jsonl:COMMAND
+	QueryEvery     int     // blocks from one round of questions to the next
+	VersionKey     *uint64 // sent with weights; nil: what the subnet asks for
 
 	Wallet struct{ Name, Hotkey, Path string } // empty: the SDK's defaults
 	Axon   struct {
@@ -77,6 +81,23 @@ var neuronSettings = []Setting{
 		}},
 	{Key: "neuron.disable_set_weights", Flag: "neuron.disable_set_weights", Help: "query and score, set no weights", Default: "false", Bool: true, Switch: true,
 		set: func(c *Config, v []string) (err error) { c.Neuron.DisableWeights, err = truth(v[0]); return err }},
+	{Key: "neuron.scorer", Flag: "scorer", Help: "who asks and scores: dummy, exec:COMMAND, jsonl:COMMAND", Default: "dummy",
+		set: func(c *Config, v []string) (err error) { c.Neuron.Scorer, err = scorer(v[0]); return err }},
+	{Key: "neuron.query_every", Flag: "neuron.query_every", Help: "blocks from one round of questions to the next", Default: "5",
+		set: func(c *Config, v []string) (err error) { c.Neuron.QueryEvery, err = between(v[0], 1, 1e6); return err }},
+	{Key: "neuron.version_key", Flag: "neuron.version_key", Help: "version sent with weights; empty is what the subnet asks for",
+		set: func(c *Config, v []string) error {
+			if v[0] == "" {
+				c.Neuron.VersionKey = nil
+				return nil
+			}
+			n, err := strconv.ParseUint(v[0], 10, 64)
+			if err != nil {
+				return fmt.Errorf("%w %q: want a whole number", ErrValue, v[0])
+			}
+			c.Neuron.VersionKey = &n
+			return nil
+		}},
 
 	{Key: "wallet.name", Flag: "wallet.name", Help: "wallet; empty is default", Also: []string{"BT_WALLET_NAME", "BT_WALLET"},
 		set: func(c *Config, v []string) error { c.Neuron.Wallet.Name = v[0]; return nil }},
@@ -235,6 +256,14 @@ func handler(s string) (string, error) {
 		if u, err := url.Parse(what); err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "" {
 			return "", fmt.Errorf("%w %q: want %s:http://ADDRESS:PORT/PATH", ErrValue, s, kind)
 		}
+	}
+	return s, nil
+}
+
+func scorer(s string) (string, error) {
+	kind, what, _ := strings.Cut(s, ":")
+	if s != "dummy" && (kind != "exec" && kind != "jsonl" || strings.TrimSpace(what) == "") {
+		return "", fmt.Errorf("%w %q: want dummy, exec:COMMAND or jsonl:COMMAND", ErrValue, s)
 	}
 	return s, nil
 }
