@@ -179,14 +179,8 @@ func (s *seat) miner(route axon.Route, policy axon.Policy) (*miner.Miner, error)
 	c := miner.Config{
 		Hotkey: s.key.Account(), Chain: &minerChain{s}, Gate: s.gate, Store: s.store, DryRun: s.dryRun, Version: sdkVersion,
 		Listen: net.JoinHostPort(n.Axon.IP, strconv.Itoa(n.Axon.Port)), ToldOn: uint16(n.Axon.ExternalPort),
-		Notes: func(warn bool, format string, args ...any) {
-			if warn {
-				s.j.warn(roleMiner, format, args...)
-			} else {
-				s.j.say(roleMiner, format, args...)
-			}
-		},
-		Axon: axon.Config{Routes: []axon.Route{route}, Policy: policy, Log: s.j.logger("axon"), Limits: axon.Limits{Workers: n.Axon.MaxWorkers, Waiting: n.Axon.MaxWaiting}},
+		Notes: func(warn bool, format string, args ...any) { s.say(warn, roleMiner, fmt.Sprintf(format, args...)) },
+		Axon:  axon.Config{Routes: []axon.Route{route}, Policy: policy, Log: s.j.logger("axon"), Limits: axon.Limits{Workers: n.Axon.MaxWorkers, Waiting: n.Axon.MaxWaiting}},
 	}
 	if n.Axon.ExternalIP != "" {
 		c.Told = netip.MustParseAddr(n.Axon.ExternalIP) // the settings were checked

@@ -94,6 +94,7 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 	if err != nil {
 		return err
 	}
+	stopNeurons := a.startNeurons(ctx, s, j)
 	select {
 	case err = <-s.ended:
 		if err == nil && ctx.Err() == nil {
@@ -101,6 +102,7 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 		}
 	case <-ctx.Done():
 	}
+	stopNeurons()
 	s.leave(j)
 	return err
 }
