@@ -33,9 +33,14 @@ const (
 	demoEpochLength = 10
 )
 
+// neurons reports whether this instance brings neurons along.
+func (s *instance) neurons() bool {
+	return s.net != nil && s.net.Origin() == nil && s.cfg.DemoNeurons && !s.local.Joined
+}
+
 // startNeurons starts the neurons of a demo network once its node has caught up. stop ends them and waits for that.
 func (a *app) startNeurons(ctx context.Context, s *staying, j *journal) (stop func()) {
-	if s.net == nil || !s.cfg.DemoNeurons || s.net.Origin() != nil {
+	if !s.neurons() {
 		return func() {}
 	}
 	ctx, cancel := context.WithCancel(ctx)

@@ -229,6 +229,10 @@ func (a *app) sayNext(ctx context.Context, s *instance, j *journal, began time.T
 	j.print(a.now(), "ready", fmt.Sprintf("%s %s is proven final, %s received, %v after the start",
 		block(st.Finalized.Number), short(st.Finalized.Hash), size(st.Traffic.In), a.now().Sub(began).Round(10*time.Millisecond)), false)
 	program, flags := a.called(), s.flags()
-	fmt.Fprintf(a.stdout, "\nAsk in another terminal:\n\n  %s status%s\n  %s head%s\n  %s get Timestamp.Now%s\n  %s peers%s\n  %s commits 1%s\n\n",
-		program, flags, program, flags, program, flags, program, flags, program, flags)
+	more := ""
+	if s.neurons() {
+		more = fmt.Sprintf("  %s neuron status%s\n  %s metagraph %d%s\n", program, flags, program, demoNetuid, flags)
+	}
+	fmt.Fprintf(a.stdout, "\nAsk in another terminal:\n\n  %s status%s\n  %s head%s\n  %s get Timestamp.Now%s\n  %s peers%s\n  %s commits 1%s\n%s\n",
+		program, flags, program, flags, program, flags, program, flags, program, flags, more)
 }
