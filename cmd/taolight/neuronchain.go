@@ -135,10 +135,10 @@ func (c *validatorChain) Neurons(ctx context.Context) ([]validator.Neuron, error
 }
 
 // Commitments implements validator.Chain.
-func (c *validatorChain) Commitments(ctx context.Context) ([]validator.Commitment, error) {
+func (c *validatorChain) Commitments(ctx context.Context, reveals int) ([]validator.Commitment, error) {
 	ctx, cancel := context.WithTimeout(ctx, chainWait)
 	defer cancel()
-	l, err := c.who.Commits(ctx, control.CommitsQuestion{Netuid: c.netuid, Mecid: c.mechanism, Hotkey: c.key.Account().String(), AssumeRules: c.assume})
+	l, err := c.who.Commits(ctx, control.CommitsQuestion{Netuid: c.netuid, Mecid: c.mechanism, Hotkey: c.key.Account().String(), Epochs: reveals, AssumeRules: c.assume})
 	if err != nil {
 		return nil, err
 	}

@@ -21,7 +21,7 @@ import (
 var (
 	minerSettings     = []string{"neuron.handler", "neuron.path"}
 	validatorSettings = []string{"neuron.timeout", "neuron.sample_size", "neuron.epoch_length", "neuron.moving_average_alpha",
-		"neuron.vpermit_tao_limit", "neuron.disable_set_weights", "neuron.scorer", "neuron.query_every", "neuron.version_key"}
+		"neuron.vpermit_tao_limit", "neuron.disable_set_weights", "neuron.scorer", "neuron.query_every", "neuron.version_key", "neuron.commit"}
 )
 
 // shownSettings are those of a neuron's own node that its help lists.

@@ -150,7 +150,7 @@ func (s *seat) validator(ctx context.Context, f *validating, scorer validator.Sc
 	return validator.New(validator.Options{
 		Config: validator.Config{Netuid: s.netuid, Mecid: f.mechanism, Hotkey: s.key.Account(), Alpha: n.Alpha, Sample: n.SampleSize,
 			Limit: uint64(n.PermitLimit * rao), Every: uint32(n.QueryEvery), Epoch: uint32(n.EpochLength), Version: n.VersionKey,
-			Unset: n.DisableWeights, Moved: f.moved},
+			Unset: n.DisableWeights, Moved: f.moved, ByHash: n.CommitHash},
 		Chain: c, Sender: &validatorSender{c}, Store: s.store, Dendrite: d, Scorer: scorer, DryRun: f.dryRun,
 		Timeout: time.Duration(n.Timeout * float64(time.Second)), Keep: s.keepProof, Changed: func(list []validator.Deadline, missed uint64) { duties.tell(ctx, list, missed) },
 		Notes: func(n validator.Note) { s.say(n.Warn, n.Topic, n.Text) },

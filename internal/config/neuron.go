@@ -23,6 +23,7 @@ type Neuron struct {
 	Alpha          float64 // weight of a new score in the moving average
 	PermitLimit    float64 // TAO of stake from which on a validator is not asked as a miner
 	DisableWeights bool
+	CommitHash     bool    // commit to weights by hash also where they can be timelocked
 	Scorer         string  // dummy, exec:COMMAND or jsonl:COMMAND
 	QueryEvery     int     // blocks from one round of questions to the next
 	VersionKey     *uint64 // sent with weights; nil: what the subnet asks for
@@ -85,6 +86,14 @@ var neuronSettings = []Setting{
 		set: func(c *Config, v []string) (err error) { c.Neuron.Scorer, err = scorer(v[0]); return err }},
 	{Key: "neuron.query_every", Flag: "neuron.query_every", Help: "blocks from one round of questions to the next", Default: "5",
 		set: func(c *Config, v []string) (err error) { c.Neuron.QueryEvery, err = between(v[0], 1, 1e6); return err }},
+	{Key: "neuron.commit", Flag: "neuron.commit", Help: "how weights are committed to where the subnet wants that: auto (timelocked if the chain can) or hash", Default: "auto",
+		set: func(c *Config, v []string) error {
+			if v[0] != "auto" && v[0] != "hash" {
+				return fmt.Errorf("%w %q: want auto or hash", ErrValue, v[0])
+			}
+			c.Neuron.CommitHash = v[0] == "hash"
+			return nil
+		}},
 	{Key: "neuron.version_key", Flag: "neuron.version_key", Help: "version sent with weights; empty is what the subnet asks for",
 		set: func(c *Config, v []string) error {
 			if v[0] == "" {

@@ -141,8 +141,8 @@ type Chain interface {
 	Head(ctx context.Context, above uint32) (Head, error)
 	View(ctx context.Context) (*View, error)
 	Neurons(ctx context.Context) ([]Neuron, error)
-	// Commitments returns those of our hotkey: pending ones, and those of the last epochs.
-	Commitments(ctx context.Context) ([]Commitment, error)
+	// Commitments returns those of our hotkey: pending ones, and those of the last reveals, as many as asked.
+	Commitments(ctx context.Context, reveals int) ([]Commitment, error)
 	// Prove returns a bundle that proves what became of a commitment, from its making on.
 	Prove(ctx context.Context, c Commitment) ([]byte, error)
 }

@@ -28,6 +28,7 @@ type Config struct {
 	Epoch   uint32  // blocks between two weights, at least; 100
 	Version *uint64 // version key; nil: what the subnet asks for
 	Unset   bool    // set no weights
+	ByHash  bool    // commit by hash also where weights can be timelocked
 	Moved   bool    // what the hotkey did elsewhere is its owner's own affair
 	Rand    *rand.Rand
 }
@@ -124,7 +125,7 @@ type (
 		id        uint64
 		extrinsic []byte
 	}
-	wantQueue struct{}
+	wantQueue struct{ epochs int } // how many reveals to look back at
 	wantProof struct {
 		id uint64
 		c  Commitment
@@ -181,6 +182,7 @@ type Machine struct {
 	asked    int
 	retryAt  uint32 // nothing is begun before
 	lookAt   uint32 // nor is the chain looked at
+	least    uint32 // block of which a view has to be: older ones do not show what was done from here
 	savedAt  uint32
 	dirty    bool
 	told     map[string]bool
@@ -459,7 +461,7 @@ func (m *Machine) decide() {
 		return
 	}
 	m.follow()
-	if m.busy.act || head < m.retryAt {
+	if m.busy.act || m.busy.save || head < m.retryAt { // what is written down comes in order
 		return
 	}
 	if m.reveal() {
@@ -483,6 +485,7 @@ func (m *Machine) look(open *Intent) {
 	if open != nil && open.refused != 0 && m.view != nil && m.view.Block <= open.refused+1 && m.view.Block < head {
 		stale = true
 	}
+	stale = stale || m.view.Block < m.least
 	if !stale && open == nil && m.view.Block+freshWithin < head {
 		stale = uint64(head) >= m.dueAt() || m.revealable() != nil
 	}
@@ -493,7 +496,9 @@ func (m *Machine) look(open *Intent) {
 }
 
 // recent reports whether the view is one to act by.
-func (m *Machine) recent() bool { return m.view.Block+freshWithin >= m.head.Number }
+func (m *Machine) recent() bool {
+	return m.view.Block+freshWithin >= m.head.Number && m.view.Block >= m.least
+}
 
 // ask has miners asked if the last round is a number of blocks old.
 func (m *Machine) ask(every uint32) bool {
@@ -619,7 +624,7 @@ func (m *Machine) commitment(d *draft) error {
 	if last, ok := v.lastOf(d.epoch + v.Facts.RevealPeriod); ok && last < 1<<32 {
 		d.until = uint32(last)
 	}
-	if !v.timelocked() {
+	if !v.timelocked() || m.cfg.ByHash {
 		d.call.Kind = CommitHash
 		return nil
 	}

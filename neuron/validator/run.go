@@ -181,7 +181,7 @@ func (v *Validator) do(ctx context.Context, a any) any {
 		t, err := v.o.Sender.Track(ctx, a.extrinsic)
 		return trackedEvent{a.id, t, err}
 	case wantQueue:
-		list, err := v.o.Chain.Commitments(ctx)
+		list, err := v.o.Chain.Commitments(ctx, a.epochs)
 		return queueEvent{list, err}
 	case wantProof:
 		if v.o.Keep == nil {

@@ -80,7 +80,7 @@ func (m *Machine) Status() *Status {
 		switch {
 		case !v.Facts.CommitReveal:
 			s.Subnet = string(Set)
-		case v.timelocked():
+		case v.timelocked() && !m.cfg.ByHash:
 			s.Subnet = string(CommitTimelock)
 		default:
 			s.Subnet = string(CommitHash)

@@ -82,7 +82,7 @@ func (m *Machine) takeSaved(e savedEvent) {
 		m.once("store", "store", true, "nothing is signed: the intent cannot be written down: %v; tried again at #%d", e.err, m.retryAt)
 	case e.err != nil:
 		// It is signed, and must not leave before it is written down. That is tried again until its era is over.
-		m.busy.act = false
+		m.busy.act, m.dirty = false, true
 		m.retryAt = m.head.Number + 1
 		m.once("store", "store", true, "%s is signed and not sent, since that cannot be written down: %v", i.Call.Kind, e.err)
 	case e.what == saveIntent:
@@ -113,6 +113,7 @@ func (m *Machine) takeSigned(e signedEvent) {
 // end notes what a transaction came to. What was needed for it alone is dropped.
 func (m *Machine) end(i *Intent, state, why string) {
 	i.State, i.Why, i.Payload, m.dirty = state, why, nil, true
+	m.least, m.lookAt = max(m.least, m.head.Number), 0
 	i.Call.Ciphertext = nil
 	if state == Included {
 		i.Extrinsic = nil
@@ -165,7 +166,6 @@ func (m *Machine) takeTracked(e trackedEvent) {
 		}
 		m.end(i, Dropped, e.err.Error())
 		m.retryAt = head + rollAfter
-		m.lookAt = 0
 		m.note("weights", true, "%s: %v", i.Call.Kind, e.err)
 		return
 	case e.err != nil && head <= i.Last+giveUp:
@@ -196,7 +196,6 @@ func (m *Machine) takeTracked(e trackedEvent) {
 	}
 	m.end(i, Lapsed, why)
 	m.note("weights", true, "%s %s", i.Call.Kind, why)
-	m.lookAt = 0
 }
 
 // trace returns the block in which the chain has what an intent was to do, by the last look at it; 0: none is seen.
@@ -217,7 +216,6 @@ func (m *Machine) included(i *Intent, block uint32) {
 	i.Block = block
 	m.end(i, Included, "")
 	m.forget("track")
-	m.lookAt = 0
 	switch i.Call.Kind {
 	case Set:
 		m.note("weights", false, "weights for %d neurons are set, in #%d", len(i.Call.UIDs), block)
@@ -245,10 +243,24 @@ func (m *Machine) follow() {
 			i.Proof == "" && (i.State == Revealed || i.State == Lost) && head <= i.Due+256 && !m.busy.proof
 		if asks {
 			m.busy.queue = true
-			m.want(wantQueue{})
+			m.want(wantQueue{m.back()})
 			return
 		}
 	}
+}
+
+// maxBack bounds the reveals that are looked back at: a peer has the states of 256 blocks.
+const maxBack = 16
+
+// back is how many reveals lie between the first commitment that nothing is known of and now.
+func (m *Machine) back() int {
+	n := uint32(0)
+	for _, i := range m.intents {
+		if tempo := uint32(m.view.Hyper.Tempo); tempo > 0 && i.Due > 0 && (i.waits() || i.Proof == "" && (i.State == Revealed || i.State == Lost)) {
+			n = max(n, (m.head.Number-min(i.Due, m.head.Number))/tempo)
+		}
+	}
+	return int(min(n+2, maxBack))
 }
 
 // listed reports whether the chain's own list of commitments had this one.
