@@ -70,6 +70,10 @@ func (a *app) mine(cmd *cobra.Command, dryRun bool) error {
 		return err
 	}
 	defer done()
+	policy, err := minerPolicy(cfg)
+	if err != nil {
+		return err
+	}
 	key, err := a.neuronKey(cfg)
 	if err != nil {
 		return err
@@ -81,7 +85,7 @@ func (a *app) mine(cmd *cobra.Command, dryRun bool) error {
 		return err
 	}
 	defer s.close()
-	m, err := s.miner(route)
+	m, err := s.miner(route, policy)
 	if err != nil {
 		return err
 	}
@@ -154,35 +158,32 @@ func (a *app) minerRoute(cfg *config.Config, j *journal) (axon.Route, func(), er
 	return r, func() { h.Close() }, nil
 }
 
+// minerPolicy is whom the settings let call, and refuses an address that the chain would.
+func minerPolicy(cfg *config.Config) (p axon.Policy, err error) {
+	n := &cfg.Neuron
+	if n.Axon.ExternalIP != "" {
+		if err := miner.CheckAddress(netip.AddrPortFrom(netip.MustParseAddr(n.Axon.ExternalIP), 1)); err != nil {
+			return p, usage("%s: %w", cfg.Origin("axon.external_ip"), err)
+		}
+	}
+	p.Registered, p.Permit, p.Stake = !n.Blacklist.AllowNonRegistered, n.Blacklist.ForceValidatorPermit, uint64(n.Blacklist.MinStake*1e9)
+	if p.Allow, err = accountsOf(cfg, "blacklist.allow", n.Blacklist.Allow); err == nil {
+		p.Deny, err = accountsOf(cfg, "blacklist.deny", n.Blacklist.Deny)
+	}
+	return p, err
+}
+
 // miner makes the miner of a seat.
-func (s *seat) miner(route axon.Route) (*miner.Miner, error) {
+func (s *seat) miner(route axon.Route, policy axon.Policy) (*miner.Miner, error) {
 	n := &s.cfg.Neuron
 	c := miner.Config{
 		Hotkey: s.key.Account(), Chain: &minerChain{s}, Gate: s.gate, Store: s.store, DryRun: s.dryRun, Version: sdkVersion,
 		Listen: net.JoinHostPort(n.Axon.IP, strconv.Itoa(n.Axon.Port)), ToldOn: uint16(n.Axon.ExternalPort),
-		Notes: func(warn bool, format string, args ...any) {
-			if warn {
-				s.j.warn(roleMiner, format, args...)
-			} else {
-				s.j.say(roleMiner, format, args...)
-			}
-		},
-		Axon: axon.Config{Routes: []axon.Route{route}, Log: s.j.logger("axon"), Limits: axon.Limits{Workers: n.Axon.MaxWorkers, Waiting: n.Axon.MaxWaiting}},
+		Notes: func(warn bool, format string, args ...any) { s.say(warn, roleMiner, fmt.Sprintf(format, args...)) },
+		Axon:  axon.Config{Routes: []axon.Route{route}, Policy: policy, Log: s.j.logger("axon"), Limits: axon.Limits{Workers: n.Axon.MaxWorkers, Waiting: n.Axon.MaxWaiting}},
 	}
 	if n.Axon.ExternalIP != "" {
 		c.Told = netip.MustParseAddr(n.Axon.ExternalIP) // the settings were checked
-		if err := miner.CheckAddress(netip.AddrPortFrom(c.Told, 1)); err != nil {
-			return nil, usage("%s: %w", s.cfg.Origin("axon.external_ip"), err)
-		}
-	}
-	p := &c.Axon.Policy
-	p.Registered, p.Permit, p.Stake = !n.Blacklist.AllowNonRegistered, n.Blacklist.ForceValidatorPermit, uint64(n.Blacklist.MinStake*1e9)
-	var err error
-	if p.Allow, err = accountsOf(s.cfg, "blacklist.allow", n.Blacklist.Allow); err != nil {
-		return nil, err
-	}
-	if p.Deny, err = accountsOf(s.cfg, "blacklist.deny", n.Blacklist.Deny); err != nil {
-		return nil, err
 	}
 	if s.demo { // whose blocks are fast
 		c.Block, c.Every = time.Second, 2

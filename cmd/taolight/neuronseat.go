@@ -40,6 +40,19 @@ type seat struct {
 	dir     string
 	store   *storage.Store
 	j       *journal
+	name    string // before its lines, where several write to one journal; empty: none
+}
+
+// say tells of a change.
+func (s *seat) say(warn bool, topic, text string) {
+	if s.name != "" {
+		text = s.name + ": " + text
+	}
+	if warn {
+		s.j.warn(topic, "%s", printable(text))
+	} else {
+		s.j.say(topic, "%s", printable(text))
+	}
 }
 
 // sit finds the node of a neuron or starts one, and opens the neuron's store. It takes the key over.

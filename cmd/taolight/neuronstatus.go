@@ -66,6 +66,34 @@ Ends with 4 if none runs, with 1 if one has stopped for its hotkey acts elsewher
 	return cmd
 }
 
+// neuronLine says in a line how a neuron is doing.
+func neuronLine(n *control.Neuron) string {
+	line := fmt.Sprintf("%s on subnet %d", n.Role, n.Netuid)
+	uid := func(u *uint16) string {
+		if u == nil {
+			return ", not registered"
+		}
+		return fmt.Sprintf(" uid %d", *u)
+	}
+	switch n.Role {
+	case roleMiner:
+		var s miner.Status
+		if json.Unmarshal(n.State, &s) == nil {
+			return line + uid(s.UID) + ": " + s.Brief()
+		}
+	case roleValidator:
+		var s validator.Status
+		if json.Unmarshal(n.State, &s) == nil {
+			line += fmt.Sprintf("%s: %s, round %d, %d of %d miners answered", uid(s.UID), s.State, s.Rounds, s.Answered, s.Asked)
+			if len(s.Intents) > 0 {
+				line += fmt.Sprintf("; last %s %s", s.Intents[0].Kind, s.Intents[0].State)
+			}
+			return line
+		}
+	}
+	return line
+}
+
 // printNeuron prints what one neuron tells of itself.
 func (a *app) printNeuron(n *control.Neuron) {
 	dry := ""

@@ -153,30 +153,23 @@ func (s *seat) validator(ctx context.Context, f *validating, scorer validator.Sc
 			Unset: n.DisableWeights, Moved: f.moved, ByHash: n.CommitHash},
 		Chain: c, Sender: &validatorSender{c}, Store: s.store, Dendrite: d, Scorer: scorer, DryRun: f.dryRun,
 		Timeout: time.Duration(n.Timeout * float64(time.Second)), Keep: s.keepProof, Changed: func(list []validator.Deadline, missed uint64) { duties.tell(ctx, list, missed) },
-		Notes: func(n validator.Note) {
-			if n.Warn {
-				s.j.warn(n.Topic, "%s", printable(n.Text))
-			} else {
-				s.j.say(n.Topic, "%s", printable(n.Text))
-			}
-		},
+		Notes: func(n validator.Note) { s.say(n.Warn, n.Topic, n.Text) },
 	})
 }
 
 // root returns the checkpoint that the node started from, which says what beacon and what slots its network has.
 func (s *seat) root(ctx context.Context) (*checkpoint.Checkpoint, error) {
-	if s.own != nil {
-		return s.own.local.Checkpoint, nil
+	switch who := s.who.(type) {
+	case *control.Local:
+		return who.Checkpoint, nil
+	case *control.Client:
+		r, err := who.Root(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return r.Checkpoint, nil
 	}
-	c, ok := s.who.(*control.Client)
-	if !ok {
-		return nil, errors.New("the node does not tell what it trusts")
-	}
-	r, err := c.Root(ctx)
-	if err != nil {
-		return nil, err
-	}
-	return r.Checkpoint, nil
+	return nil, errors.New("the node does not tell what it trusts")
 }
 
 // maxProofs bounds the bundles that are kept of a validator's commitments.

@@ -94,6 +94,7 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 	if err != nil {
 		return err
 	}
+	stopNeurons := a.startNeurons(ctx, s, j)
 	select {
 	case err = <-s.ended:
 		if err == nil && ctx.Err() == nil {
@@ -101,6 +102,7 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 		}
 	case <-ctx.Done():
 	}
+	stopNeurons()
 	s.leave(j)
 	return err
 }
@@ -227,6 +229,10 @@ func (a *app) sayNext(ctx context.Context, s *instance, j *journal, began time.T
 	j.print(a.now(), "ready", fmt.Sprintf("%s %s is proven final, %s received, %v after the start",
 		block(st.Finalized.Number), short(st.Finalized.Hash), size(st.Traffic.In), a.now().Sub(began).Round(10*time.Millisecond)), false)
 	program, flags := a.called(), s.flags()
-	fmt.Fprintf(a.stdout, "\nAsk in another terminal:\n\n  %s status%s\n  %s head%s\n  %s get Timestamp.Now%s\n  %s peers%s\n  %s commits 1%s\n\n",
-		program, flags, program, flags, program, flags, program, flags, program, flags)
+	more := ""
+	if s.neurons() {
+		more = fmt.Sprintf("  %s neuron status%s\n  %s metagraph %d%s\n", program, flags, program, demoNetuid, flags)
+	}
+	fmt.Fprintf(a.stdout, "\nAsk in another terminal:\n\n  %s status%s\n  %s head%s\n  %s get Timestamp.Now%s\n  %s peers%s\n  %s commits 1%s\n%s\n",
+		program, flags, program, flags, program, flags, program, flags, program, flags, more)
 }

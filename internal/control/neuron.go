@@ -29,9 +29,10 @@ type Neuron struct {
 	State json.RawMessage `json:"state"`
 }
 
-// NeuronDir returns the folder of a neuron: what it keeps, and its socket.
+// NeuronDir returns the folder of a neuron: what it keeps, and its socket, whose path is best short. Of the hotkey's
+// address it has the beginning, of which two hotkeys share twelve letters by no accident.
 func NeuronDir(nodeDir string, netuid uint16, hotkey string) string {
-	return filepath.Join(nodeDir, neuronsName, fmt.Sprintf("%d-%s", netuid, hotkey))
+	return filepath.Join(nodeDir, neuronsName, fmt.Sprintf("%d-%s", netuid, hotkey[:min(len(hotkey), 12)]))
 }
 
 // NeuronDirs returns the folders of all neurons that have been beside a node, whether they run or not.

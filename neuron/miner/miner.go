@@ -446,8 +446,14 @@ func (m *Miner) decide(ctx context.Context, off string) (soon bool) {
 	case "true":
 		m.note("announce", false, "the chain says where the axon is: %s", at.At)
 	case "unregistered":
-	case "waits", "closed", "sent":
-		m.noteAs("announce", fmt.Sprint(d.State, d.After, s.Gate, off, m.intent != nil), false, "announcement: "+d.Why)
+	case "sent": // an intent that was found at the start is news, one that goes its way is not
+		as := fmt.Sprint("sent ", at.At)
+		if i := m.intent; i != nil {
+			as = fmt.Sprint("sent ", i.At)
+		}
+		m.noteAs("announce", as, false, "announcement: "+d.Why)
+	case "waits", "closed":
+		m.noteAs("announce", fmt.Sprint(d.State, d.After, s.Gate, off), false, "announcement: "+d.Why)
 	default:
 		m.note("announce", d.State != "would send", "announcement: %s: %s", d.State, d.Why)
 	}

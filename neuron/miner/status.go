@@ -88,6 +88,24 @@ func (s *Status) Lines() []string {
 	return out
 }
 
+// Brief says it in a few words.
+func (s *Status) Brief() string {
+	if s.Block == 0 {
+		return "nothing is proven yet"
+	}
+	line := "closed" + colon(s.Closed)
+	if s.Listen != "" {
+		line = fmt.Sprintf("%d requests answered", s.Axon.Handled-s.Axon.Failed)
+	}
+	switch s.Announce {
+	case "true":
+		return line + ", the chain says where"
+	case "unregistered", "":
+		return line
+	}
+	return line + ", announcement " + s.Announce
+}
+
 func colon(s string) string {
 	if s == "" {
 		return ""

@@ -407,7 +407,7 @@ func (m *Machine) takeRound(e roundEvent) {
 	}
 	m.forget("silent")
 	m.scores.Count(e.rewards, m.cfg.Alpha)
-	m.note("round", false, "round %d: %d of %d miners answered", m.scores.Rounds, e.answered, m.asked)
+	m.once("answered", "round", false, "%d of %d miners answer", e.answered, m.asked) // how many rounds, status tells
 }
 
 // weights are what the averages come to.
