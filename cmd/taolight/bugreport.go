@@ -175,7 +175,13 @@ func (a *app) report(ctx context.Context, cfg *config.Config) ([]byte, error) {
 	plain.printChecks(&b, x.list)
 	if x.status != nil {
 		head("status")
-		plain.printStatus(&b, x.status)
+		soon, cancel := context.WithTimeout(ctx, dialAndAnswer)
+		neurons, err := askNeurons(soon, x.status.DataDir)
+		cancel()
+		if err != nil {
+			fmt.Fprintln(&b, "neurons:", err)
+		}
+		plain.printStatus(&b, x.status, neurons)
 		for _, part := range []struct {
 			name string
 			ask  func(ctx context.Context) (any, error)

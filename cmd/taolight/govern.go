@@ -1,10 +1,12 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -12,6 +14,7 @@ import (
 
 	"github.com/taolight/taolight/gossip"
 	"github.com/taolight/taolight/internal/clock"
+	"github.com/taolight/taolight/internal/control"
 	"github.com/taolight/taolight/internal/power"
 	"github.com/taolight/taolight/internal/power/rig"
 	"github.com/taolight/taolight/lightclient"
@@ -67,6 +70,59 @@ type governor struct {
 	onBytes  uint64
 	switches uint64
 	askedAt  time.Duration
+	duties   map[string]duty // by neuron
+}
+
+// A duty is what a neuron told, and when.
+type duty struct {
+	control.Duties
+	at time.Duration
+}
+
+// dutyFor is how long the deadlines of a neuron count that tells no more: it ended without a word.
+const dutyFor = 6 * time.Hour
+
+// Duty implements control.Governed.
+func (g *governor) Duty(d control.Duties) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.duties == nil {
+		g.duties = make(map[string]duty)
+	}
+	if _, ok := g.duties[d.Neuron]; ok || len(g.duties) < maxNeurons {
+		g.duties[d.Neuron] = duty{d, g.mono()}
+	}
+}
+
+// maxNeurons bounds those that tell of deadlines.
+const maxNeurons = 64
+
+// deadlines are those of all neurons. Each takes as much as a short session at the lowest level. The caller holds mu.
+func (g *governor) deadlines(mono time.Duration) []power.Deadline {
+	var list []power.Deadline
+	for _, d := range g.duties {
+		if mono-d.at > dutyFor {
+			continue
+		}
+		for _, x := range d.List {
+			x.Wh = max(x.Wh, g.cfg.DeadlineWh())
+			list = append(list, x)
+		}
+	}
+	slices.SortFunc(list, func(a, b power.Deadline) int { return cmp.Or(cmp.Compare(a.Due, b.Due), cmp.Compare(a.Name, b.Name)) })
+	return list
+}
+
+// missed is how many deadlines neurons have missed, nil if none keeps any. The caller holds mu.
+func (g *governor) missed() *uint64 {
+	if len(g.duties) == 0 {
+		return nil
+	}
+	n := uint64(0)
+	for _, d := range g.duties {
+		n += d.Missed
+	}
+	return &n
 }
 
 // obedient is the node, as far as it is governed.
@@ -290,7 +346,7 @@ func (g *governor) step(ctx context.Context) time.Duration {
 	in, out := g.node.Traffic()
 	mono := g.mono()
 	g.in = power.Input{Mono: mono, Wall: g.now(), Trusted: g.clock.Trust >= clock.Witnessed, Height: g.height(mono), Bytes: in + out,
-		Samples: samples, LinkTook: g.linkTook(mono, in)}
+		Samples: samples, LinkTook: g.linkTook(mono, in), Deadlines: g.deadlines(mono)}
 	g.polled = mono
 	g.state, g.actions = power.Step(&g.cfg, g.state, g.in)
 	a := g.actions

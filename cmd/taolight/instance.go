@@ -151,7 +151,13 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 	if p.demo { // whose slots may lie years back, and on which nothing is worth anything
 		gate = nil
 	}
-	pool, err := tx.New(tx.Config{Node: signing{s.node, gate}, Store: s.store, Linked: s.node.Linked, Notes: func(format string, args ...any) {
+	var sender tx.Node = signing{s.node, gate}
+	if p.demo {
+		if sender, err = newImitated(sender, demo.Spec); err != nil {
+			return fail(err)
+		}
+	}
+	pool, err := tx.New(tx.Config{Node: sender, Store: s.store, Linked: s.node.Linked, Notes: func(format string, args ...any) {
 		if notes != nil {
 			notes(lightclient.Note{Topic: "tx", Text: fmt.Sprintf(format, args...)})
 		}

@@ -38,7 +38,7 @@ func (g *governor) Power(ctx context.Context) *control.Power {
 	g.fresh(ctx)
 	p := &control.Power{Schema: control.Schema, From: "node", Board: g.board, Costed: g.cfg.BoardName(), Sources: powerSources(g.meters), Hooks: []control.PowerHook{}}
 	g.mu.Lock()
-	p.Report = g.report()
+	p.Report, p.Missed = g.report(), g.missed()
 	g.mu.Unlock()
 	for _, h := range []struct {
 		name string
@@ -78,7 +78,7 @@ func (g *governor) Measures(ctx context.Context) *control.Measures {
 	m.CPU = self.CPU
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	m.Report = g.report()
+	m.Report, m.Missed = g.report(), g.missed()
 	m.ClockTrust, m.ClockWhy, m.ClockStep, m.MaySign = g.clock.Trust.String(), g.verdict.Why, g.clock.Steps, g.verdict.Sign
 	now := g.mono()
 	if n := self.Switches; n != nil {

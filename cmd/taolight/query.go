@@ -26,15 +26,15 @@ func (a *app) neuronCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:     "neuron",
 		GroupID: "key",
-		Short:   "call axons",
+		Short:   "run a miner or a validator, call axons",
 		RunE: a.do(func(cmd *cobra.Command, args []string) error {
 			if err := noCommand(cmd, args); err != nil {
 				return err
 			}
-			return usage("neuron what?").WithHint("query")
+			return usage("neuron what?").WithHint("miner, validator, status or query")
 		}),
 	}
-	cmd.AddCommand(a.queryCommand())
+	cmd.AddCommand(a.minerCommand(), a.validatorCommand(), a.neuronStatusCommand(), a.queryCommand())
 	return cmd
 }
 

@@ -13,6 +13,7 @@ import (
 
 	"github.com/taolight/taolight/internal/config"
 	"github.com/taolight/taolight/internal/control"
+	"github.com/taolight/taolight/internal/demonet"
 	"github.com/taolight/taolight/storage"
 	"github.com/taolight/taolight/verify/checkpoint"
 )
@@ -86,13 +87,38 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 		return control.Errorf(control.Failure, "%s: %w (%s answers)", cfg.Dir(), control.ErrInUse, c.Path()).
 			WithHint("ask the one that runs, or give another --data-dir")
 	}
-	p, err := a.place(cfg)
-	if err != nil {
-		return err
-	}
 	j := newJournal(a, a.stdout, cfg.LogLevel)
 	ctx, cancel := stopSignals(cmd.Context(), func() { j.say("stop", "writing what is worth keeping; again to leave at once") })
 	defer cancel()
+	s, err := a.startNode(ctx, cfg, demo, d, j)
+	if err != nil {
+		return err
+	}
+	stopNeurons := a.startNeurons(ctx, s, j)
+	select {
+	case err = <-s.ended:
+		if err == nil && ctx.Err() == nil {
+			err = control.Errorf(control.Failure, "node ended by itself")
+		}
+	case <-ctx.Done():
+	}
+	stopNeurons()
+	s.leave(j)
+	return err
+}
+
+// A staying is an instance that answers others, by its socket and by JSON-RPC, until it is stopped.
+type staying struct {
+	*instance
+	stopRPC func()
+}
+
+// startNode starts a node that stays, and tells what comes of that.
+func (a *app) startNode(ctx context.Context, cfg *config.Config, demo demonet.Config, d *demoFlags, j *journal) (*staying, error) {
+	p, err := a.place(cfg)
+	if err != nil {
+		return nil, err
+	}
 	began := a.now()
 	if p.demo {
 		j.say("demo", "taolight %s on a demo network: nothing here is worth anything", version)
@@ -109,25 +135,25 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			return nil, err
 		case <-time.After(lockPoll):
 		}
 		s, err = p.start(context.WithoutCancel(ctx), demo, false, j.note)
 	}
 	if err != nil {
-		return err
+		return nil, err
 	}
 	a.saySetup(j, s, d.blockTime)
 	if s.net != nil {
 		if err := d.writeSpec(a, s.net); err != nil {
 			s.stop(leaveTime)
-			return err
+			return nil, err
 		}
 	}
 	stopRPC, err := s.serveRPC(ctx, j)
 	if err != nil {
 		s.stop(leaveTime)
-		return err
+		return nil, err
 	}
 	// The store's lock says that this is the only node here, so a socket that is there is dead.
 	server, err := control.Listen(p.dir)
@@ -139,15 +165,12 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 	}
 	a.tellManager(ctx, s, j)
 	go a.sayNext(ctx, s, j, began)
+	return &staying{s, stopRPC}, nil
+}
 
-	select {
-	case err = <-s.ended:
-		if err == nil && ctx.Err() == nil {
-			err = control.Errorf(control.Failure, "node ended by itself")
-		}
-	case <-ctx.Done():
-	}
-	stopRPC()
+// leave stops the node and tells what is kept.
+func (s *staying) leave(j *journal) {
+	s.stopRPC()
 	head, _ := s.store.Head()
 	if serr := s.stop(leaveTime); serr != nil {
 		j.warn("store", "%v", serr)
@@ -156,9 +179,8 @@ func (a *app) runNode(cmd *cobra.Command, d *demoFlags) error {
 		head = h
 	}
 	if head.Number > 0 {
-		j.say("stop", "finalized head %s is kept in %s", block(head.Number), p.dir)
+		j.say("stop", "finalized head %s is kept in %s", block(head.Number), s.dir)
 	}
-	return err
 }
 
 // saySetup tells what is trusted to begin with and where data are kept.
@@ -208,6 +230,10 @@ func (a *app) sayNext(ctx context.Context, s *instance, j *journal, began time.T
 	j.print(a.now(), "ready", fmt.Sprintf("%s %s is proven final, %s received, %v after the start",
 		block(st.Finalized.Number), short(st.Finalized.Hash), size(st.Traffic.In), a.now().Sub(began).Round(10*time.Millisecond)), false)
 	program, flags := a.called(), s.flags()
-	fmt.Fprintf(a.stdout, "\nAsk in another terminal:\n\n  %s status%s\n  %s head%s\n  %s get Timestamp.Now%s\n  %s peers%s\n  %s commits 1%s\n\n",
-		program, flags, program, flags, program, flags, program, flags, program, flags)
+	more := ""
+	if s.neurons() {
+		more = fmt.Sprintf("  %s neuron status%s\n  %s metagraph %d%s\n", program, flags, program, demoNetuid, flags)
+	}
+	fmt.Fprintf(a.stdout, "\nAsk in another terminal:\n\n  %s status%s\n  %s head%s\n  %s get Timestamp.Now%s\n  %s peers%s\n  %s commits 1%s\n%s\n",
+		program, flags, program, flags, program, flags, program, flags, program, flags, more)
 }

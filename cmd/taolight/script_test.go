@@ -60,7 +60,8 @@ func setup(env *testscript.Env) error {
 	}
 	env.Setenv("HOME", home)
 	env.Setenv("XDG_RUNTIME_DIR", "")
-	env.Setenv("TAOLIGHT_RPC_LISTEN", "none") // scripts run at once, and there is one usual port
+	env.Setenv("TAOLIGHT_RPC_LISTEN", "none")  // scripts run at once, and there is one usual port
+	env.Setenv("TAOLIGHT_DEMO_NEURONS", "off") // which say what they do, and load the machine; neurons.txtar has them
 	facts := filepath.Join(env.WorkDir, "facts")
 	if err := os.Mkdir(facts, 0o700); err != nil {
 		return err

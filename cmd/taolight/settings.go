@@ -22,15 +22,18 @@ var (
 // settings adds the flags of these settings, all of them if none is named, and --config.
 func (a *app) settings(cmd *cobra.Command, keys ...string) {
 	for _, s := range config.Settings() {
-		if len(keys) > 0 && !slices.Contains(keys, s.Key) {
+		if len(keys) > 0 && !slices.Contains(keys, s.Key) || len(keys) == 0 && s.Neuron {
 			continue
 		}
 		help := s.Help
+		if len(s.Also) > 0 {
+			help += " (" + s.Also[0] + ")"
+		}
 		if s.Default != "" {
 			help += " (default " + s.Default + ")"
 		}
 		// The values are read by internal/config, which also says what is wrong with them.
-		cmd.Flags().Var(new(words), s.Flag, help)
+		cmd.Flags().VarP(new(words), s.Flag, s.Short, help)
 		if s.Switch {
 			cmd.Flags().Lookup(s.Flag).NoOptDefVal = "true"
 		}
@@ -49,7 +52,10 @@ func (w *words) String() string     { return strings.Join(*w, " ") }
 func (w *words) Type() string       { return "string" }
 
 // config puts the settings of a command together.
-func (a *app) config(cmd *cobra.Command) (*config.Config, error) {
+func (a *app) config(cmd *cobra.Command) (*config.Config, error) { return a.load(cmd, false) }
+
+// load does so for a neuron too, which also reads the SDK's environment.
+func (a *app) load(cmd *cobra.Command, neuron bool) (*config.Config, error) {
 	src := config.Sources{Flags: map[string][]string{}, Environ: a.environ}
 	known := map[string]bool{}
 	for _, s := range config.Settings() {
@@ -65,7 +71,7 @@ func (a *app) config(cmd *cobra.Command) (*config.Config, error) {
 			}
 		}
 	})
-	a.configFile = src.File
+	a.configFile, src.Neuron = src.File, neuron
 	cfg, err := config.Load(src)
 	if err != nil {
 		return nil, &control.Error{Code: control.Usage, Err: err}

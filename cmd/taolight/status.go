@@ -114,12 +114,22 @@ func (a *app) watchStatus(cmd *cobra.Command, every time.Duration) error {
 
 // showStatus prints a status and ends with its code.
 func (a *app) showStatus(s *control.Status) error {
+	ctx, cancel := context.WithTimeout(context.Background(), dialAndAnswer)
+	defer cancel()
+	// The miners and validators beside a node answer for themselves; one that does not is none of the node's.
+	neurons, err := askNeurons(ctx, s.DataDir)
+	if err != nil {
+		a.warn("neurons: %v", err)
+	}
 	if a.json {
-		if err := printJSON(a.stdout, s); err != nil {
+		if err := printJSON(a.stdout, struct {
+			*control.Status
+			Neurons []*control.Neuron `json:"neurons,omitempty"`
+		}{s, neurons}); err != nil {
 			return err
 		}
 	} else {
-		a.printStatus(a.stdout, s)
+		a.printStatus(a.stdout, s, neurons)
 	}
 	if code := codeOf(&s.Status); code != control.Good {
 		return quiet(code)
@@ -140,7 +150,7 @@ func codeOf(s *lightclient.Status) control.Code {
 	return control.Good
 }
 
-func (a *app) printStatus(w io.Writer, s *control.Status) {
+func (a *app) printStatus(w io.Writer, s *control.Status, neurons []*control.Neuron) {
 	st := a.style
 	name := s.Network
 	if s.Demo {
@@ -213,6 +223,9 @@ func (a *app) printStatus(w io.Writer, s *control.Status) {
 		if o := g.Second; o != nil {
 			line("", "a second light node, with no peer of the chain: %s %s by %s", o.State, block(o.Number), o.Source)
 		}
+	}
+	for _, n := range neurons {
+		fmt.Fprint(w, st.bold("neuron  "), strings.TrimPrefix(wrap(printable(neuronLine(n)), "         "), "        "))
 	}
 	if m := s.Measures; m != nil {
 		if m.Report != nil {

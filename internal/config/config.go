@@ -76,6 +76,8 @@ type Config struct {
 	RPC         RPC
 	Alerts      Alerts
 	Power       Power
+	DemoNeurons bool // a demo network has two miners and a validator in it
+	Neuron      Neuron
 	LogLevel    string // debug, info, warn or error
 
 	origin map[string]string
@@ -148,6 +150,10 @@ type Setting struct {
 	Bool    bool   // true or false, in the file without quotes
 	Switch  bool   // the flag alone means true
 
+	Short  string   // one letter for the flag
+	Neuron bool     // of a miner or a validator alone
+	Also   []string // variables of the environment by which others know it; Env wins over them
+
 	set func(c *Config, values []string) error
 }
 
@@ -184,6 +190,8 @@ var settings = []Setting{
 			c.LogLevel, err = oneOf(v[0], "debug", "info", "warn", "error")
 			return err
 		}},
+	{Key: "demo_neurons", Help: "on: a demo network comes with two miners and a validator; off", Default: "on",
+		set: func(c *Config, v []string) (err error) { c.DemoNeurons, err = onOff(v[0]); return err }},
 	{Key: "max_mb_per_day", Help: "most traffic of a day in MB, both ways; 0: no limit", Default: "0",
 		set: func(c *Config, v []string) (err error) { c.MaxMBPerDay, err = decimal(v[0], 0, 1e6); return err }},
 
@@ -270,9 +278,10 @@ const GossipPort = 30334
 
 // Settings returns every setting, for the flags and the help of a command.
 func Settings() []Setting {
-	all := slices.Clone(settings)
+	all := slices.Concat(settings, neuronSettings)
 	for i := range all {
 		s := &all[i]
+		s.Neuron = i >= len(settings)
 		if s.Flag == "" {
 			s.Flag = dashes.Replace(s.Key)
 		}

@@ -61,7 +61,7 @@ func TestMistakes(t *testing.T) {
 	}{
 		{name: "key", file: "network = \"demo\"\n\nmax_peer = 3\n", err: ErrUnknown, says: []string{":3: ", `"max_peer"`, `did you mean "max_peers"?`}},
 		{name: "dashes", file: "max-peers = 3\n", err: ErrUnknown, says: []string{":1: ", `did you mean "max_peers"?`}},
-		{name: "far off", file: "wallet = 3\n", err: ErrUnknown, says: []string{`"wallet"`}},
+		{name: "far off", file: "subnets = 3\n", err: ErrUnknown, says: []string{`"subnets"`}},
 		{name: "key in a table", file: "max_peers = 3\n[power]\nsource = [\"auto\"]\n", err: ErrUnknown, says: []string{":3: ", `"power.source"`, `did you mean "power.sources"?`}},
 		{name: "key in a table of a table", file: "[power]\neco = 60\n\n[ power.uplink ]\nwats = 3\n", err: ErrUnknown, says: []string{":5: ", `did you mean "power.uplink.watts"?`}},
 		{name: "dotted key", file: "power.eko = 60\n", err: ErrUnknown, says: []string{":1: ", `did you mean "power.eco"?`}},
@@ -278,6 +278,8 @@ func TestExample(t *testing.T) {
 	}
 	shown.DataDir, shown.Peers, shown.Watch, shown.origin, empty.origin = "", nil, nil, nil, nil // these have no one default
 	shown.Listen, shown.Carriers, shown.RPC.Hosts = nil, nil, nil
+	shown.Neuron.Netuid, shown.Neuron.Path, shown.Neuron.network, shown.Neuron.endpoint = 0, "", "", ""
+	shown.Neuron.Axon.ExternalIP, shown.Neuron.Blacklist.Allow, shown.Neuron.Blacklist.Deny = "", nil, nil
 	if !reflect.DeepEqual(shown, empty) {
 		t.Errorf("the example shows %+v, the defaults are %+v", shown, empty)
 	}

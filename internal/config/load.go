@@ -32,6 +32,8 @@ type Sources struct {
 	// that exists of $XDG_CONFIG_HOME/taolight/taolight.toml (~/.config/…) and
 	// /etc/taolight/taolight.toml, if any.
 	File string
+	// Neuron has the environment's BT_… variables count as well, which are the Python SDK's.
+	Neuron bool
 }
 
 // Load puts the settings together: flag over environment over file over default.
@@ -56,7 +58,7 @@ func Load(src Sources) (*Config, error) {
 			return nil, fmt.Errorf("settings file: %w", err)
 		}
 	}
-	if err := c.applyEnv(env, all); err != nil {
+	if err := c.applyEnv(env, all, src.Neuron); err != nil {
 		return nil, err
 	}
 	if err := c.applyFlags(src.Flags, all); err != nil {
@@ -225,11 +227,17 @@ func bare(key string) string {
 	return strings.NewReplacer(" ", "", "\t", "", `"`, "", "'", "").Replace(key)
 }
 
-func (c *Config) applyEnv(env map[string]string, all []Setting) error {
+func (c *Config) applyEnv(env map[string]string, all []Setting, others bool) error {
 	known := []string{"config"}
 	for _, s := range all {
 		known = append(known, strings.ToLower(strings.TrimPrefix(s.Env, prefix)))
-		text := env[s.Env]
+		name := s.Env
+		for _, other := range s.Also {
+			if others && env[name] == "" {
+				name = other
+			}
+		}
+		text := env[name]
 		if text == "" {
 			continue // set to nothing is how a unit file takes a variable back
 		}
@@ -238,9 +246,9 @@ func (c *Config) applyEnv(env map[string]string, all []Setting) error {
 			values = strings.FieldsFunc(text, func(r rune) bool { return r == ',' || r == ' ' || r == '\t' || r == '\n' })
 		}
 		if err := s.set(c, values); err != nil {
-			return fmt.Errorf("environment %s: %w", s.Env, err)
+			return fmt.Errorf("environment %s: %w", name, err)
 		}
-		c.origin[s.Key] = "environment " + s.Env
+		c.origin[s.Key] = "environment " + name
 	}
 	// Others may use names with our prefix (a container's links, a test's data), so a strange one is
 	// an error only where it looks like a mistyped setting.

@@ -46,6 +46,8 @@ const (
 	methodGovernance = "governance"
 
 	methodPower = "power"
+	methodLoad  = "load"
+	methodDuty  = "duty"
 )
 
 // Schema is the version of the answers' JSON form: fields are added, never renamed.
@@ -104,6 +106,10 @@ type Answerer interface {
 
 	// Power tells of the meters, the level and what follows from it.
 	Power(ctx context.Context) (*Power, error)
+
+	// Load reads storage for a neuron, and Duty is told of its deadlines.
+	Load(ctx context.Context, q LoadQuestion) (*Loaded, error)
+	Duty(ctx context.Context, d Duties) (*Told, error)
 }
 
 // A CommitsQuestion asks for the weight commitments of a mechanism of a subnet.

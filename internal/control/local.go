@@ -113,6 +113,10 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 		return answer(ctx, params, l.Transactions)
 	case methodPower:
 		return l.Power(ctx)
+	case methodLoad:
+		return answer(ctx, params, l.Load)
+	case methodDuty:
+		return answer(ctx, params, l.Duty)
 	case methodBackup:
 		if l.Store == nil {
 			return nil, errNoStore

@@ -14,6 +14,7 @@ type Power struct {
 	Board  string `json:"board"` // as its device tree names it; empty: it has none
 	Costed string `json:"board_costed_as"`
 	*power.Report
+	Missed  *uint64       `json:"deadline_missed_total"` // null: no deadline is kept
 	Sources []PowerSource `json:"sources"`
 	Hooks   []PowerHook   `json:"hooks"`
 }
@@ -73,6 +74,8 @@ type Governed interface {
 	Power(ctx context.Context) *Power
 	// Measures tells of the same and what the process has spent.
 	Measures(ctx context.Context) *Measures
+	// Duty takes the deadlines of a neuron.
+	Duty(d Duties)
 }
 
 var errUngoverned = errors.New("this node was started for one question and looks after no battery")

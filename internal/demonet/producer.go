@@ -86,15 +86,13 @@ func (m *imitation) drand() drand.Beacon { return m.crowd.beacon.Beacon }
 
 func (m *imitation) origin() *Origin { return nil }
 
-// admit takes everything, as nothing is executed.
-func (m *imitation) admit(*block, []byte) error { return nil }
-
 // call fails as it does for a full node whose runtime has no such method.
 func (m *imitation) call(_ context.Context, _ *block, method string, _ []byte) ([]byte, [][]byte, error) {
 	return nil, nil, fmt.Errorf("%s: %w", method, ErrNoRuntime)
 }
 
-// build puts the extrinsics offered after those of the network itself, unjudged.
+// build puts the extrinsics offered after those of the network itself. Signed ones are judged and executed, others are
+// carried.
 func (m *imitation) build(parent *block, slot uint64, fork int, offered [][]byte) (*block, []outcome, error) {
 	number := parent.header.Number + 1
 	b := &block{parent: parent, slot: slot, aura: parent.aura, set: parent.set}
@@ -103,10 +101,7 @@ func (m *imitation) build(parent *block, slot uint64, fork int, offered [][]byte
 	}
 	x := m.crowd.execute(parent, number, slot*m.crowd.slotMS, offered)
 	b.body, b.notes, b.epochs, b.waiting = x.body, x.notes, x.epochs, x.waiting
-	outcomes := make([]outcome, len(offered))
-	for i := range outcomes {
-		outcomes[i] = outcome{in: true, index: len(b.body) - len(offered) + i}
-	}
+	outcomes := x.outcomes
 
 	h := &verify.Header{ParentHash: parent.hash, Number: number, ExtrinsicsRoot: trie.OrderedRoot(b.body)}
 	h.Digest = append(h.Digest, verify.DigestItem{

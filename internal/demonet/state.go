@@ -166,7 +166,8 @@ type execution struct {
 	eventCount int
 	notes      []note
 	epochs     []EpochRecord
-	waiting    []uint64 // rounds that pending commits wait for
+	waiting    []uint64  // rounds that pending commits wait for
+	outcomes   []outcome // of the extrinsics that were given
 	state      *trie.Trie
 }
 
@@ -190,7 +191,15 @@ func (c *crowd) execute(parent *block, number uint32, now uint64, extrinsics [][
 		deeds, x.waiting = append(deeds, done...), append(slices.Clip(x.waiting), rounds...)
 	}
 	for _, e := range extrinsics {
-		deeds = append(deeds, deed{extrinsic: e})
+		d, waits, o := p.apply(parent, e)
+		if o.in {
+			o.index = len(deeds)
+			deeds = append(deeds, d)
+		}
+		if waits != 0 {
+			x.waiting = append(slices.Clip(x.waiting), waits)
+		}
+		x.outcomes = append(x.outcomes, o)
 	}
 	for _, d := range deeds {
 		x.body = append(x.body, d.extrinsic)

@@ -99,7 +99,7 @@ func TestVerifyIsPure(t *testing.T) {
 	}
 }
 
-// driven lists the files of package lightclient that may wait; all the others are state machines fed
+// driven lists the files of such packages that may wait; all the others are state machines fed
 // bytes, events and a clock, so that each of their branches is tested without a socket.
 var driven = map[string]string{
 	"lightclient/node.go":      "owns the loop, its goroutines and the clock",
@@ -118,10 +118,15 @@ var driven = map[string]string{
 	"lightclient/transactions.go": "waits for peers and blocks",
 	"lightclient/heads.go":        "asks the running node",
 	"lightclient/located.go":      "waits for the peers that it asks for a state",
+
+	"neuron/validator/run.go":    "drives the loop: heads, miners, the node and the store",
+	"neuron/validator/chain.go":  "declares the questions that run.go asks a node",
+	"neuron/validator/scorer.go": "waits for a command that scores",
+	"neuron/validator/status.go": "asks the running loop",
 }
 
 // pure lists the packages of which no file may wait or ask what time it is, but for those in driven.
-var pure = map[string]bool{"lightclient": true, "internal/power": true, "internal/clock": true}
+var pure = map[string]bool{"lightclient": true, "neuron/validator": true, "internal/power": true, "internal/clock": true}
 
 func TestSansIO(t *testing.T) {
 	forbidden := map[string]bool{"context": true, "net": true, "os": true, "sync": true, "sync/atomic": true, module + "/lightclient/p2p": true}

@@ -181,6 +181,9 @@ func (c *Config) Watts(l Level) float64 {
 	return on*c.draw(l, true) + (1-on)*c.draw(l, false)
 }
 
+// DeadlineWh is what a deadline is taken to cost: three minutes at the level of survive with the link on.
+func (c *Config) DeadlineWh() float64 { return c.draw(Survive, true) / 20 }
+
 // draw is what a level draws while the link is powered or not. Without a switch it always is.
 func (c *Config) draw(l Level, on bool) float64 {
 	b := c.board()

@@ -28,10 +28,10 @@ const (
 
 // Deadline is something on the chain that must be done in time, by heights.
 type Deadline struct {
-	Name string
-	Wake uint32  // from here on the link is opened for it: half of an activity cutoff
-	Due  uint32  // after this it is missed
-	Wh   float64 // what it takes
+	Name string  `json:"name"`
+	Wake uint32  `json:"wake_block"` // from here on the link is opened for it: half of an activity cutoff
+	Due  uint32  `json:"due_block"`  // after this it is missed
+	Wh   float64 `json:"wh"`         // what it takes
 }
 
 // Input is what Step is told. Counters only grow; a smaller value than before is a new process.

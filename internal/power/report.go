@@ -28,7 +28,11 @@ type Report struct {
 	WakeAt   *string           `json:"next_wake_at"`     // RFC 3339; null: open, never, or the clock is not to be trusted
 	Deadline *string           `json:"next_deadline_at"` // the same
 	WakeIn   *float64          `json:"next_wake_seconds"`
-	Warnings []Warning         `json:"power_health"`
+	// What the next deadline is and in which block it ends, and how long that is at the chain's usual pace; null: none.
+	DueName  *string   `json:"next_deadline"`
+	DueBlock *uint32   `json:"next_deadline_block"`
+	DueIn    *float64  `json:"next_deadline_seconds"`
+	Warnings []Warning `json:"power_health"`
 }
 
 // SourceBrief is the meter that counts.
@@ -97,7 +101,9 @@ func (a *Actions) Report(c *Config, s *State, in *Input) *Report {
 	for _, d := range in.Deadlines {
 		if in.Height > 0 && d.Due >= in.Height && (due == 0 || d.Due < due) {
 			due = d.Due
-			r.Deadline = at(time.Duration(d.Due-in.Height) * BlockTime)
+			left := time.Duration(d.Due-in.Height) * BlockTime
+			name, sec := d.Name, left.Seconds()
+			r.Deadline, r.DueName, r.DueBlock, r.DueIn = at(left), &name, &due, &sec
 		}
 	}
 	return r

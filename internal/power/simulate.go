@@ -194,7 +194,7 @@ func (s *simulator) step(samples []Sample) {
 	if !s.first.IsZero() {
 		in.Wall, in.Trusted = s.first.Add(s.now), true
 	}
-	duty := Deadline{Name: "weights", Wake: s.done + s.o.Cutoff/2, Due: s.done + s.o.Cutoff, Wh: s.c.draw(Survive, true) / 20}
+	duty := Deadline{Name: "weights", Wake: s.done + s.o.Cutoff/2, Due: s.done + s.o.Cutoff, Wh: s.c.DeadlineWh()}
 	if s.o.Cutoff > 0 {
 		in.Deadlines = []Deadline{duty}
 	}
