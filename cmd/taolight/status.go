@@ -235,19 +235,6 @@ func (a *app) printStatus(w io.Writer, s *control.Status, neurons []*control.Neu
 	} else {
 		line("clock", "%s", s.Clock.Text)
 	}
-	if !s.Joined && s.DataDir != "" {
-		for _, n := range neuronsBeside(context.Background(), s.DataDir) {
-			p := n.shown()
-			text := printable(p.Name) + ": " + p.Text
-			for i, r := range p.Rows {
-				if i == maxNeuronRows {
-					break
-				}
-				text += ", " + printable(r[0]) + " " + printable(r[1])
-			}
-			line("neuron", "%s", text)
-		}
-	}
 	up := "up " + span(s.Uptime)
 	if s.Joined {
 		up = "joined for this question"
@@ -255,9 +242,6 @@ func (a *app) printStatus(w io.Writer, s *control.Status, neurons []*control.Neu
 	line("process", "%s, taolight %s, %s of memory", up, s.Version, size(s.Memory))
 	a.printHealth(w, s.Health)
 }
-
-// maxNeuronRows bounds what a screen shows of a neuron; taolight neuron status shows all.
-const maxNeuronRows = 6
 
 // printLevel prints the level that the node follows, and what is left of a limited link.
 func (a *app) printLevel(line func(topic, format string, args ...any), m *control.Measures) {
