@@ -157,7 +157,11 @@ func axons() (rows []row, err error) {
 	}
 	rows = append(rows, row{"unsigned request / honest one, the axon's own work", "≤ 0.10",
 		fmt.Sprintf("%.3f  (%v, %v; with sockets and HTTP %.2f)", float64(flood[1])/float64(flood[0]), flood[1], flood[0], float64(cpu[1])/float64(cpu[0])), float64(flood[1])/float64(flood[0]) <= 0.1})
-	return rows, nil
+	memory, err := axonMemory()
+	if err != nil {
+		return nil, err
+	}
+	return append(rows, memory), nil
 }
 
 // cpuTime is what this process has used of all cores.
