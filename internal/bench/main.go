@@ -43,6 +43,7 @@ var sections = []struct {
 	{"localnet", localnets},
 	{"rpc", served},
 	{"axon", axons},
+	{"validator", validations},
 	{"size", sizes},
 	{"node", node},
 	{"levels", levels},

@@ -183,6 +183,7 @@ type Machine struct {
 	answered int    // miners, in the last round
 	asked    int
 	retryAt  uint32 // nothing is begun before
+	setAt    uint32 // no weights are sent before, for something stands in their way
 	lookAt   uint32 // nor is the chain looked at
 	least    uint32 // block of which a view has to be: older ones do not show what was done from here
 	savedAt  uint32
@@ -546,7 +547,11 @@ func (m *Machine) known() bool {
 func (m *Machine) set() bool {
 	v := m.view
 	head := uint64(m.head.Number)
-	if m.cfg.Unset || head < m.dueAt() || !m.recent() {
+	if m.cfg.Unset || head < m.dueAt() || m.head.Number < m.setAt || !m.recent() {
+		return false
+	}
+	if why := m.stranger(); why != "" {
+		m.block(why)
 		return false
 	}
 	if v.Facts.CommitReveal {
@@ -562,18 +567,18 @@ func (m *Machine) set() bool {
 	}
 	uids, values, err := m.weights()
 	if err != nil {
-		m.block("scores", err.Error())
+		m.block(err.Error())
 		return false
 	}
 	if why := m.refuses(uids, values); why != "" {
-		m.block("chain", why)
+		m.block(why)
 		return false
 	}
 	m.unblock()
 	d := draft{call: Call{Kind: Set, UIDs: uids, Values: values, VersionKey: m.version()}}
 	if v.Facts.CommitReveal {
 		if err := m.commitment(&d); err != nil {
-			m.block("round", err.Error())
+			m.block(err.Error())
 			return false
 		}
 	}
@@ -583,10 +588,10 @@ func (m *Machine) set() bool {
 }
 
 // block notes what stands in the way of weights, and has that looked at again later.
-func (m *Machine) block(key, why string) {
+func (m *Machine) block(why string) {
 	m.blocked = why
 	m.once("blocked", "weights", true, "no weights are sent: %s", why)
-	m.retryAt = m.head.Number + rollAfter
+	m.setAt = m.head.Number + rollAfter
 }
 
 func (m *Machine) unblock() {
@@ -594,15 +599,22 @@ func (m *Machine) unblock() {
 	m.forget("blocked")
 }
 
-// refuses says what the chain's checks would have against weights now; empty: nothing.
-func (m *Machine) refuses(uids, values []uint16) string {
+// stranger says why the hotkey is nobody on the subnet; empty: it has a uid.
+func (m *Machine) stranger() string {
 	f := m.view.Facts
 	switch {
 	case !f.Exists:
 		return fmt.Sprintf("there is no subnet %d", m.cfg.Netuid)
 	case !f.Registered:
 		return fmt.Sprintf("the hotkey is not registered on subnet %d", m.cfg.Netuid)
-	case len(uids) == 0:
+	}
+	return ""
+}
+
+// refuses says what the chain's checks would have against weights now; empty: nothing.
+func (m *Machine) refuses(uids, values []uint16) string {
+	f := m.view.Facts
+	if len(uids) == 0 {
 		return "there is nobody to give a weight to"
 	}
 	_, why := f.Judge(uint64(m.view.Block)+1, uids, values, m.version())

@@ -366,7 +366,7 @@ func (m *Machine) reveal() bool {
 		return false
 	}
 	if _, why := m.view.Facts.Judge(uint64(m.view.Block)+1, i.Call.UIDs, i.Call.Values, i.Call.VersionKey); why != commit.Stored && why != commit.RateLimited {
-		m.block("reveal", "the reveal of #"+fmt.Sprint(i.Block)+" would be refused: "+why.Says())
+		m.once("reveal", "weights", true, "the reveal of #%d would be refused: %s", i.Block, why.Says())
 		return false
 	}
 	call := i.Call
