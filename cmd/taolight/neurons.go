@@ -3,27 +3,16 @@ package main
 import (
 	"context"
 	"encoding/json"
-	"os"
-	"path/filepath"
-	"slices"
+	"fmt"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/taolight/taolight/internal/control"
 	"github.com/taolight/taolight/internal/health"
 	"github.com/taolight/taolight/internal/page"
+	"github.com/taolight/taolight/neuron/miner"
+	"github.com/taolight/taolight/neuron/validator"
 )
-
-// A neuronBrief is what a miner or a validator beside the node tells of itself: who it is, and its role's own state, of
-// which the plain members are shown as they are.
-type neuronBrief struct {
-	Role   string                     `json:"role"`
-	Netuid uint16                     `json:"netuid"`
-	Hotkey string                     `json:"hotkey"`
-	DryRun bool                       `json:"dry_run"`
-	State  map[string]json.RawMessage `json:"state"`
-}
 
 // neuronWait is how long a neuron may take to answer, and maxNeuronsAsked how many are asked.
 const (
@@ -31,93 +20,132 @@ const (
 	maxNeuronsAsked = 8
 )
 
-// neuronsBeside asks the neurons that have a folder in a node's: those that do not run are left out.
-func neuronsBeside(ctx context.Context, dir string) (list []neuronBrief) {
-	folders, err := os.ReadDir(filepath.Join(dir, "neurons"))
+// neuronsBeside asks the neurons that have a folder in a node's: those that do not run, or do not answer, are left out.
+func neuronsBeside(ctx context.Context, dir string) (list []*control.Neuron) {
+	dirs, err := control.NeuronDirs(dir)
 	if err != nil {
 		return nil
 	}
-	for _, f := range folders {
+	for _, d := range dirs {
 		if len(list) == maxNeuronsAsked {
 			break
 		}
-		c, err := control.Find(filepath.Join(dir, "neurons", f.Name()))
-		if err != nil {
-			continue
-		}
 		late, cancel := context.WithTimeout(ctx, neuronWait)
-		var n neuronBrief
-		err = c.Call(late, "neuron", nil, &n)
+		n, err := control.AskNeuron(late, d)
 		cancel()
-		if err == nil && n.Role != "" {
+		if err == nil {
 			list = append(list, n)
 		}
 	}
 	return list
 }
 
-func (n *neuronBrief) name() string { return n.Role + " of subnet " + strconv.Itoa(int(n.Netuid)) }
-
-// truth returns a member that is true or false, and whether it is there.
-func (n *neuronBrief) truth(key string) (v, ok bool) {
-	b, ok := n.State[key]
-	return v, ok && json.Unmarshal(b, &v) == nil
+// neuronState reads the state of a neuron by its role; both are nil for a role of a newer program.
+func neuronState(n *control.Neuron) (m *miner.Status, v *validator.Status) {
+	switch n.Role {
+	case roleMiner:
+		var s miner.Status
+		if json.Unmarshal(n.State, &s) == nil {
+			m = &s
+		}
+	case roleValidator:
+		var s validator.Status
+		if json.Unmarshal(n.State, &s) == nil {
+			v = &s
+		}
+	}
+	return m, v
 }
 
-// duty says in the words of package health what it has to do, as it was told so long ago.
-func (n *neuronBrief) duty(ago time.Duration) health.Duty {
-	d := health.Duty{Name: n.name()}
-	if registered, ok := n.truth("registered"); ok && !registered {
-		d.Deregistered = true
-	}
-	var seconds float64
-	if b, ok := n.State["deadline_seconds"]; ok && json.Unmarshal(b, &seconds) == nil {
-		left := time.Duration(seconds*float64(time.Second)) - ago
-		d.Due, d.In = "weights are due", &left
-		var what string
-		if json.Unmarshal(n.State["deadline"], &what) == nil && what != "" {
-			d.Due = printable(what)
+func neuronName(n *control.Neuron) string {
+	return printable(n.Role) + " of subnet " + strconv.Itoa(int(n.Netuid))
+}
+
+// pressing says in the words of package health what a neuron has to do, as it was told so long ago.
+func pressing(n *control.Neuron, ago time.Duration) health.Duty {
+	d := health.Duty{Name: neuronName(n)}
+	m, v := neuronState(n)
+	switch {
+	case m != nil:
+		d.Deregistered = m.Block != 0 && !m.Registered
+	case v != nil:
+		d.Deregistered = v.Block != 0 && v.UID == nil
+		if len(v.Deadlines) > 0 {
+			left := time.Duration(v.Deadlines[0].Seconds*float64(time.Second)) - ago
+			d.Due, d.In = printable(v.Deadlines[0].Name)+" are due", &left
 		}
 	}
 	return d
 }
 
-// shown is what the page shows of it: the members of its state that are a word or a number.
-func (n *neuronBrief) shown() page.Neuron {
-	p := page.Neuron{Name: n.name(), Good: true, Text: "on duty"}
-	if n.DryRun {
-		p.Text = "dry run: it sends nothing"
+// shownNeuron is what the page shows of a neuron.
+func shownNeuron(n *control.Neuron) page.Neuron {
+	p := page.Neuron{Name: neuronName(n), Good: true, Text: "on duty"}
+	row := func(name, format string, args ...any) {
+		p.Rows = append(p.Rows, [2]string{name, printable(fmt.Sprintf(format, args...))})
 	}
-	if registered, ok := n.truth("registered"); ok && !registered {
-		p.Good, p.Text = false, "deregistered"
-	}
-	keys := make([]string, 0, len(n.State))
-	for key := range n.State {
-		keys = append(keys, key)
-	}
-	slices.Sort(keys)
-	for _, key := range keys {
-		var v any
-		d := json.NewDecoder(strings.NewReader(string(n.State[key])))
-		d.UseNumber()
-		if d.Decode(&v) != nil {
-			continue
+	bad := func(text string) { p.Good, p.Text = false, printable(text) }
+	m, v := neuronState(n)
+	switch {
+	case m != nil:
+		switch {
+		case m.Block == 0:
+			p.Text = "starting"
+		case !m.Registered:
+			bad("not registered")
+		case m.Listen == "":
+			bad("the axon is closed")
 		}
-		text := ""
-		switch v := v.(type) {
-		case string:
-			text = v
-		case json.Number:
-			text = v.String()
-			if u, err := strconv.ParseUint(text, 10, 64); err == nil {
-				text = group(u)
+		if m.UID != nil {
+			row("uid", "%d", *m.UID)
+		}
+		row("requests answered", "%s", group(m.Axon.Handled-m.Axon.Failed))
+		if m.OnChain != "" {
+			row("address on chain", "%s", m.OnChain)
+		}
+		if m.Registered {
+			row("emission a tempo", "%.9f", float64(m.Emission)/1e9)
+		}
+		if m.Risk != nil {
+			row("its place", "%s", m.Risk.Line())
+		}
+	case v != nil:
+		switch {
+		case v.State != "running":
+			bad(v.State)
+		case v.UID == nil:
+			bad("not registered")
+		}
+		if v.UID != nil {
+			row("uid", "%d", *v.UID)
+		}
+		row("miners answering", "%d of %d", v.Answered, v.Asked)
+		if len(v.Intents) > 0 {
+			i := v.Intents[0]
+			text := string(i.Kind) + " " + i.State
+			if i.Block != 0 {
+				text += " in #" + group(uint64(i.Block))
 			}
-		case bool:
-			text = map[bool]string{true: "yes", false: "no"}[v]
+			row("last weights", "%s", text)
+			if i.Revealed != 0 {
+				row("revealed", "in #%s", group(uint64(i.Revealed)))
+			} else if i.RevealAt != 0 && i.State == validator.Included {
+				row("reveal", "about #%s", group(uint64(i.RevealAt)))
+			}
 		}
-		if text != "" && key != "schema" {
-			p.Rows = append(p.Rows, [2]string{strings.ReplaceAll(key, "_", " "), text})
+		if len(v.Deadlines) > 0 {
+			d := v.Deadlines[0]
+			row("due", "%s by #%s, in %s", d.Name, group(uint64(d.Due)), span(d.Seconds))
 		}
+		if v.Missed > 0 {
+			row("deadlines missed", "%s", group(v.Missed))
+		}
+		if v.Why != "" {
+			row("why", "%s", v.Why)
+		}
+	}
+	if n.DryRun {
+		p.Text += ", a dry run"
 	}
 	return p
 }

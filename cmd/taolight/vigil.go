@@ -41,7 +41,7 @@ type vigil struct {
 	rpc, control string // why they are closed
 	spec         uint32
 	specAsked    time.Duration
-	neurons      []neuronBrief
+	neurons      []*control.Neuron
 	neuronsAsked time.Duration
 	curve        []curvePoint
 }
@@ -151,7 +151,10 @@ func (v *vigil) look(st *control.Status) []lightclient.Warning {
 	v.mu.Lock()
 	in.RPC, in.Control, in.Spec = v.rpc, v.control, v.spec
 	for i := range v.neurons {
-		in.Duties = append(in.Duties, v.neurons[i].duty(v.mono()-v.neuronsAsked))
+		in.Duties = append(in.Duties, pressing(v.neurons[i], v.mono()-v.neuronsAsked))
+		if _, val := neuronState(v.neurons[i]); val != nil {
+			in.Lost += val.Lost
+		}
 	}
 	for _, o := range v.outlets {
 		if err := o.queue.Failing(); err != nil {
@@ -305,7 +308,7 @@ func (v *vigil) ask(ctx context.Context, st *control.Status) {
 }
 
 // askNeurons asks the neurons beside the node how they are.
-func (v *vigil) askNeurons(ctx context.Context) []neuronBrief {
+func (v *vigil) askNeurons(ctx context.Context) []*control.Neuron {
 	list := neuronsBeside(ctx, v.s.dir)
 	v.mu.Lock()
 	defer v.mu.Unlock()

@@ -101,7 +101,7 @@ func (w *web) collect(ctx context.Context) (*page.Data, error) {
 		d.Curve = w.s.vigil.points(p.Report)
 	}
 	for _, n := range w.s.vigil.askNeurons(ctx) {
-		d.Neurons = append(d.Neurons, n.shown())
+		d.Neurons = append(d.Neurons, shownNeuron(n))
 	}
 	if len(w.s.cfg.Watch) > 0 {
 		w.subnets(ctx, d)

@@ -116,7 +116,7 @@ func (in *Input) find(lost, stepped bool) []Warning {
 		add("data-near", fmt.Sprintf("%.1f of %.1f MB are left today", float64(*in.DataLeft)/1e6, float64(in.DataLimit)/1e6), "nothing, or a higher max_mb_per_day")
 	}
 	if lost {
-		add("commit-lost", fmt.Sprintf("weight commitments of watched subnets lost since the start: %d", in.Lost), "taolight commits NETUID tells whose and why")
+		add("commit-lost", fmt.Sprintf("weight commitments of watched subnets and of validators here that were lost since the start: %d", in.Lost), "taolight commits NETUID and taolight neuron status tell whose and why")
 	}
 	if in.WatchError != "" {
 		add("watch-failing", "watched subnets: "+in.WatchError, "taolight peers tells whom it asks; an archive peer (--peer) has older states")
