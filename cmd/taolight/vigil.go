@@ -151,7 +151,7 @@ func (v *vigil) look(st *control.Status) []lightclient.Warning {
 	v.mu.Lock()
 	in.RPC, in.Control, in.Spec = v.rpc, v.control, v.spec
 	for i := range v.neurons {
-		in.Duties = append(in.Duties, v.neurons[i].duty(v.mono()-v.neuronsAsked))
+		in.Duties = append(in.Duties, v.neurons[i].duties(v.mono()-v.neuronsAsked)...)
 	}
 	for _, o := range v.outlets {
 		if err := o.queue.Failing(); err != nil {
