@@ -16,6 +16,7 @@ import (
 	"github.com/taolight/taolight/internal/config"
 	"github.com/taolight/taolight/internal/control"
 	"github.com/taolight/taolight/internal/health"
+	"github.com/taolight/taolight/internal/metrics"
 	"github.com/taolight/taolight/internal/page"
 	"github.com/taolight/taolight/internal/power"
 	"github.com/taolight/taolight/internal/power/rig"
@@ -310,6 +311,25 @@ func (v *vigil) askNeurons(ctx context.Context) []neuronBrief {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.neurons, v.neuronsAsked = list, max(v.mono(), 1)
+	return list
+}
+
+// neuronFigures are what the neurons last told, for Prometheus: nobody is asked for it.
+func (v *vigil) neuronFigures() (list []metrics.Neuron) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	ago := v.mono() - v.neuronsAsked
+	for i := range v.neurons {
+		n := &v.neurons[i]
+		f := metrics.Neuron{Role: n.Role, Netuid: n.Netuid, Registered: !n.deregistered(), Missed: n.State.Missed}
+		for _, d := range n.duties(ago) {
+			same := func(x metrics.Deadline) bool { return x.Name == d.Due }
+			if d.In != nil && !slices.ContainsFunc(f.Deadlines, same) { // the nearest comes first
+				f.Deadlines = append(f.Deadlines, metrics.Deadline{Name: d.Due, Seconds: d.In.Seconds()})
+			}
+		}
+		list = append(list, f)
+	}
 	return list
 }
 
