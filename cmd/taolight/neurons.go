@@ -33,7 +33,7 @@ func neuronsBeside(ctx context.Context, dir string) (list []*control.Neuron) {
 		late, cancel := context.WithTimeout(ctx, neuronWait)
 		n, err := control.AskNeuron(late, d)
 		cancel()
-		if err == nil {
+		if err == nil && n.Role != "" {
 			list = append(list, n)
 		}
 	}
@@ -61,21 +61,29 @@ func neuronName(n *control.Neuron) string {
 	return printable(n.Role) + " of subnet " + strconv.Itoa(int(n.Netuid))
 }
 
-// pressing says in the words of package health what a neuron has to do, as it was told so long ago.
-func pressing(n *control.Neuron, ago time.Duration) health.Duty {
-	d := health.Duty{Name: neuronName(n)}
+// deregistered reports whether a neuron's hotkey is known to have no uid.
+func deregistered(n *control.Neuron) bool {
 	m, v := neuronState(n)
-	switch {
-	case m != nil:
-		d.Deregistered = m.Block != 0 && !m.Registered
-	case v != nil:
-		d.Deregistered = v.Block != 0 && v.UID == nil
-		if len(v.Deadlines) > 0 {
-			left := time.Duration(v.Deadlines[0].Seconds*float64(time.Second)) - ago
-			d.Due, d.In = printable(v.Deadlines[0].Name)+" are due", &left
-		}
+	return m != nil && m.Block != 0 && !m.Registered || v != nil && v.Block != 0 && v.UID == nil
+}
+
+// pressing says in the words of package health what a neuron has to do, the nearest first, as it was told so long ago.
+func pressing(n *control.Neuron, ago time.Duration) (list []health.Duty) {
+	if deregistered(n) {
+		list = append(list, health.Duty{Name: neuronName(n), Deregistered: true})
 	}
-	return d
+	_, v := neuronState(n)
+	if v == nil {
+		return list
+	}
+	for i, d := range v.Deadlines {
+		if i == maxNeuronsAsked {
+			break
+		}
+		left := time.Duration(min(max(d.Seconds, 0), 1e8)*float64(time.Second)) - ago
+		list = append(list, health.Duty{Name: neuronName(n), Due: printable(d.Name), In: &left})
+	}
+	return list
 }
 
 // shownNeuron is what the page shows of a neuron.
@@ -89,10 +97,12 @@ func shownNeuron(n *control.Neuron) page.Neuron {
 	switch {
 	case m != nil:
 		switch {
+		case deregistered(n):
+			bad("deregistered")
+		case m.Problem != "":
+			bad("has a problem")
 		case m.Block == 0:
 			p.Text = "starting"
-		case !m.Registered:
-			bad("not registered")
 		case m.Listen == "":
 			bad("the axon is closed")
 		}
@@ -109,17 +119,24 @@ func shownNeuron(n *control.Neuron) page.Neuron {
 		if m.Risk != nil {
 			row("its place", "%s", m.Risk.Line())
 		}
+		if m.Problem != "" {
+			row("problem", "%s", m.Problem)
+		}
 	case v != nil:
 		switch {
+		case deregistered(n):
+			bad("deregistered")
+		case v.State == "starting":
+			p.Text = v.State
 		case v.State != "running":
 			bad(v.State)
-		case v.UID == nil:
-			bad("not registered")
 		}
 		if v.UID != nil {
 			row("uid", "%d", *v.UID)
 		}
-		row("miners answering", "%d of %d", v.Answered, v.Asked)
+		if v.Asked > 0 {
+			row("miners answering", "%d of %d", v.Answered, v.Asked)
+		}
 		if len(v.Intents) > 0 {
 			i := v.Intents[0]
 			text := string(i.Kind) + " " + i.State

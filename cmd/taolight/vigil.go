@@ -16,6 +16,7 @@ import (
 	"github.com/taolight/taolight/internal/config"
 	"github.com/taolight/taolight/internal/control"
 	"github.com/taolight/taolight/internal/health"
+	"github.com/taolight/taolight/internal/metrics"
 	"github.com/taolight/taolight/internal/page"
 	"github.com/taolight/taolight/internal/power"
 	"github.com/taolight/taolight/internal/power/rig"
@@ -151,7 +152,7 @@ func (v *vigil) look(st *control.Status) []lightclient.Warning {
 	v.mu.Lock()
 	in.RPC, in.Control, in.Spec = v.rpc, v.control, v.spec
 	for i := range v.neurons {
-		in.Duties = append(in.Duties, pressing(v.neurons[i], v.mono()-v.neuronsAsked))
+		in.Duties = append(in.Duties, pressing(v.neurons[i], v.mono()-v.neuronsAsked)...)
 		if _, val := neuronState(v.neurons[i]); val != nil {
 			in.Lost += val.Lost
 		}
@@ -313,6 +314,27 @@ func (v *vigil) askNeurons(ctx context.Context) []*control.Neuron {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.neurons, v.neuronsAsked = list, max(v.mono(), 1)
+	return list
+}
+
+// neuronFigures are what the neurons last told, for Prometheus: nobody is asked for it.
+func (v *vigil) neuronFigures() (list []metrics.Neuron) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	ago := v.mono() - v.neuronsAsked
+	for _, n := range v.neurons {
+		f := metrics.Neuron{Role: n.Role, Netuid: n.Netuid, Registered: !deregistered(n)}
+		if _, val := neuronState(n); val != nil {
+			f.Missed = val.Missed
+		}
+		for _, d := range pressing(n, ago) {
+			same := func(x metrics.Deadline) bool { return x.Name == d.Due }
+			if d.In != nil && !slices.ContainsFunc(f.Deadlines, same) { // the nearest comes first
+				f.Deadlines = append(f.Deadlines, metrics.Deadline{Name: d.Due, Seconds: d.In.Seconds()})
+			}
+		}
+		list = append(list, f)
+	}
 	return list
 }
 

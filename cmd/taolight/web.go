@@ -74,6 +74,7 @@ func (w *web) metrics(out http.ResponseWriter, r *http.Request) {
 	if g, err := w.s.local.Gossip(ctx); err == nil {
 		snap.Gossip = &g.Stats
 	}
+	snap.Neurons = w.s.vigil.neuronFigures()
 	if a := w.s.vigil.sent(); a != nil {
 		snap.Alerts = (*metrics.Alerts)(a)
 	}

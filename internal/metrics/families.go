@@ -31,6 +31,21 @@ func governed(f func(r *power.Report, add adder)) func(*Snapshot, adder) {
 	}
 }
 
+// neurons calls f for each neuron; of two alike only the first counts.
+func neurons(f func(n *Neuron, who []string, add adder)) func(*Snapshot, adder) {
+	return func(s *Snapshot, add adder) {
+		seen := map[string]bool{}
+		for i := range s.Neurons {
+			n := &s.Neurons[i]
+			netuid := strconv.Itoa(int(n.Netuid))
+			if key := n.Role + netuid; !seen[key] {
+				seen[key] = true
+				f(n, []string{"role", n.Role, "netuid", netuid}, add)
+			}
+		}
+	}
+}
+
 func maybe[T uint64 | float64](p *T, add adder, labels ...string) {
 	if p != nil {
 		add(float64(*p), labels...)
@@ -249,6 +264,17 @@ var Families = []Family{
 			add(float64(w.Unproven), "state", "unproven")
 		}
 	}},
+	{"neuron_registered", gauge, "1 for each neuron beside the node whose hotkey has a uid, else 0", neurons(func(n *Neuron, who []string, add adder) {
+		add(truth(n.Registered), who...)
+	})},
+	{"neuron_deadline_seconds", gauge, "until something has to be done on the chain", neurons(func(n *Neuron, who []string, add adder) {
+		for _, d := range n.Deadlines {
+			add(d.Seconds, append(who, "name", d.Name)...)
+		}
+	})},
+	{"neuron_deadline_missed_total", counter, "what was not done in time", neurons(func(n *Neuron, who []string, add adder) {
+		add(float64(n.Missed), who...)
+	})},
 	{"rpc_connections", gauge, "of tools", func(s *Snapshot, add adder) {
 		if s.RPC != nil {
 			add(float64(s.RPC.Conns))

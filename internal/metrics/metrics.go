@@ -27,6 +27,23 @@ type Snapshot struct {
 	RPC    *RPC
 	Alerts *Alerts
 	Go     string // version of the compiler
+
+	Neurons []Neuron
+}
+
+// A Neuron is a miner or a validator beside the node, as it last told.
+type Neuron struct {
+	Role       string
+	Netuid     uint16
+	Registered bool
+	Missed     uint64 // deadlines
+	Deadlines  []Deadline
+}
+
+// A Deadline is something that it has to do on the chain.
+type Deadline struct {
+	Name    string
+	Seconds float64 // until then
 }
 
 // RPC is what the server for tools does.

@@ -38,6 +38,7 @@ func full() *Snapshot {
 		},
 		Gossip: &gossip.Stats{Neighbours: 4, Messages: gossip.Counts{Accepted: 100, Rejected: 2}},
 		RPC:    &RPC{Conns: 1, Subscriptions: 2, Requests: 3}, Alerts: &Alerts{Sent: 1}, Go: "go1.26",
+		Neurons: []Neuron{{Role: "validator", Netuid: 18, Registered: true, Deadlines: []Deadline{{"weights", 1800}}}, {Role: "miner", Netuid: 1}, {Role: "miner", Netuid: 1}},
 	}
 }
 
@@ -110,7 +111,7 @@ func TestFull(t *testing.T) {
 		`taolight_peers{kind="open"}`: 8, "taolight_power_level": 2, "taolight_power_soc": 61.5, "taolight_power_watts_net": -2.25,
 		`taolight_energy_wh_today{kind="measured"}`: 20, `taolight_level_seconds_total{level="eco"}`: 5, `taolight_bytes_total{dir="out",class="gossip"}`: 3,
 		"taolight_next_wake_at": 1796040000, "taolight_next_deadline_at": 1796043600, "taolight_clock_trust": 3, `taolight_warning{code="metered",severity="warn"}`: 1,
-		`taolight_power_source{name="sysfs:BAT0",conf="high"}`: 1, "taolight_power_source_age_seconds": 3, "taolight_deadline_missed_total": 0, "taolight_undervoltage_events_total": 2,
+		`taolight_power_source{name="sysfs:BAT0",conf="high"}`: 1, `taolight_neuron_registered{role="miner",netuid="1"}`: 0, `taolight_neuron_deadline_seconds{role="validator",netuid="18",name="weights"}`: 1800, "taolight_power_source_age_seconds": 3, "taolight_deadline_missed_total": 0, "taolight_undervoltage_events_total": 2,
 	} {
 		if v, ok := got[key]; !ok || v != want {
 			t.Errorf("%s is %v (%v), want %v", key, v, ok, want)
@@ -130,7 +131,7 @@ func TestAbsent(t *testing.T) {
 	out := text(t, bare)
 	parse(t, out)
 	for _, name := range []string{"power", "energy", "level_seconds", "undervoltage", "uplink", "finalized", "best", "store", "db_bytes", "gossip", "rpc", "watch", "next_", "wakeups",
-		"cpu_", "checkpoint_age", "deadline_missed", "alerts", "authorities", "link_open"} {
+		"cpu_", "checkpoint_age", "deadline_missed", "neuron", "alerts", "authorities", "link_open"} {
 		if strings.Contains(out, Prefix+name) {
 			t.Errorf("%s…: there is none", name)
 		}
