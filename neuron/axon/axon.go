@@ -101,19 +101,19 @@ func (l *Limits) fill() {
 
 // Stats counts what an axon did since it was made.
 type Stats struct {
-	Requests   uint64 // that had headers
-	Unsigned   uint64 // refused for want of what a signature needs
-	Stale      uint64 // refused by their nonce
-	Checked    uint64 // signatures checked
-	BadSigned  uint64 // and found wrong
-	Denied     uint64 // by the policy
-	Limited    uint64 // by a rate or a full queue
-	BodiesRead uint64
-	Handled    uint64        // given to a handler
-	Failed     uint64        // of them with an error
-	Turned     uint64        // connections closed at once because there were too many
-	Callers    int           // remembered now
-	Skew       time.Duration // of the last one admitted: how far its clock was ahead of ours, the way included
+	Requests   uint64        `json:"requests"`              // that had headers
+	Unsigned   uint64        `json:"unsigned"`              // refused for want of what a signature needs
+	Stale      uint64        `json:"stale"`                 // refused by their nonce
+	Checked    uint64        `json:"signatures_checked"`    //
+	BadSigned  uint64        `json:"signatures_wrong"`      // of them
+	Denied     uint64        `json:"denied"`                // by the policy
+	Limited    uint64        `json:"limited"`               // by a rate or a full queue
+	BodiesRead uint64        `json:"bodies_read"`           //
+	Handled    uint64        `json:"handled"`               // given to a handler
+	Failed     uint64        `json:"failed"`                // of them with an error
+	Turned     uint64        `json:"connections_refused"`   // closed at once because there were too many
+	Callers    int           `json:"callers"`               // remembered now
+	Skew       time.Duration `json:"last_skew_nanoseconds"` // of the last one admitted: how far its clock was ahead of ours, the way included
 }
 
 type counters struct {

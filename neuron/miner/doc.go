@@ -10,5 +10,5 @@
 // It never asks a stranger what this machine's address is, and it does not claim that the axon can be reached: it
 // tells when it last was, from another machine.
 //
-// What to do is decided by functions of their arguments (serve.go, address.go, rank.go); miner.go alone waits.
+// What to do is decided by functions of their arguments (serve.go, address.go, rank.go); miner.go and announce.go act.
 package miner

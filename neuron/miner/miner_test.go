@@ -28,7 +28,6 @@ type world struct {
 	began     time.Time
 	me        *Neuron
 	limit     uint64
-	every     uint32 // blocks until a view is newer
 	late      uint32 // blocks until what is announced is in the state
 	pending   []Served
 	announced []uint32 // blocks of announcements
