@@ -140,7 +140,7 @@ anywhere: read it, and send it to whom you like. - writes to standard output.`,
 		}),
 	}
 	cmd.Flags().StringVarP(&path, "output", "o", "", "file to write, which must not be there; - is standard output")
-	a.settings(cmd)
+	a.settings(cmd, doctorSettings()...)
 	return cmd
 }
 

@@ -87,10 +87,15 @@ peers have names are these looked up. Ends with 1 if there is a warning.
 			return nil
 		}),
 	}
-	a.settings(cmd)
+	a.settings(cmd, doctorSettings()...)
 	a.jsonFlag(cmd)
 	cmd.Flags().BoolVar(&alerts, "alert", false, "send a test alert instead, by each way of the settings")
 	return cmd
+}
+
+// doctorSettings are those that say something of the ground that a node stands on.
+func doctorSettings() []string {
+	return append([]string{"gossip", "lan", "listen", "rpc.listen", "alerts.exec", "alerts.webhook", "alerts.on", "alerts.every", "power.sources"}, readerSettings...)
 }
 
 func (a *app) printChecks(w io.Writer, list []doctor.Check) {

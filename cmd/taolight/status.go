@@ -221,7 +221,7 @@ func (a *app) printStatus(w io.Writer, s *control.Status, neurons []*control.Neu
 	if g := s.Gossip; g != nil {
 		line("gossip", "%s, level %s; %s proven here, %s rejected", count(g.Neighbours, "neighbour"), g.Level, group(g.Accepted), group(g.Rejected))
 		if o := g.Second; o != nil {
-			line("", "a second light node, with no peer of the chain: %s %s by %s", o.State, block(o.Number), o.Source)
+			line("", "second light node, with no peer of the chain: %s %s by %s", o.State, block(o.Number), o.Source)
 		}
 	}
 	for _, n := range neurons {

@@ -3,7 +3,6 @@ package main
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net/http"
 	"runtime"
 	"sync"
@@ -193,5 +192,7 @@ func (w *web) readOne(netuid uint16) {
 	if cerr == nil {
 		t.commits = commits
 	}
-	t.err = errors.Join(err, cerr)
+	if t.err = err; err == nil {
+		t.err = cerr
+	}
 }

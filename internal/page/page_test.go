@@ -171,6 +171,16 @@ func TestShows(t *testing.T) {
 		}
 	}
 	d := sample()
+	d.Subnets[0].Meta.Neurons = d.Subnets[0].Meta.Neurons[:1] // uid 0 earns nothing
+	d.Curve = d.Curve[len(d.Curve)-18:]                       // three hours
+	if page = string(Render(d, false)); !strings.Contains(page, "Nobody earns here.") || strings.Contains(page, "incentive</span>") || !strings.Contains(page, "3 h ago") {
+		t.Error("a subnet without earnings, or a short curve")
+	}
+	d.Curve = d.Curve[len(d.Curve)-1:]
+	if page = string(Render(d, false)); strings.Contains(page, "h ago") {
+		t.Error("a curve of one point")
+	}
+	d = sample()
 	d.Status.Health = nil
 	if page = string(Render(d, false)); !strings.Contains(page, "all is well") {
 		t.Error("not all is well")

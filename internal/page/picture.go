@@ -20,6 +20,9 @@ const (
 	curveWide = 320
 	curveHigh = 84
 	curveLeft = 22
+
+	// curveLeast is from how much on there is something to see.
+	curveLeast = 20 * time.Minute
 )
 
 // curve draws the last day: the charge as a line, the panel's power as an area, levels below full as bands.
@@ -36,15 +39,15 @@ func (w *writer) curve(points []Point) {
 			most = max(most, *p.PV)
 		}
 	}
-	if drawn < 2 {
+	if drawn < 2 || points[0].Ago < curveLeast {
 		return
 	}
-	day := 24 * time.Hour
+	day := min(max(points[0].Ago, 2*time.Hour), 24*time.Hour).Truncate(time.Hour) // a node that has just started knows no more
 	x := func(p Point) float64 {
 		return curveLeft + (curveWide-curveLeft)*(1-min(max(p.Ago.Seconds()/day.Seconds(), 0), 1))
 	}
 	y := func(share float64) float64 { return 4 + curveHigh*(1-min(max(share, 0), 1)) }
-	w.f(`<svg viewBox="0 0 %d %d" role="img"><title>Charge and sun of the last 24 hours</title>`, curveWide, curveHigh+22)
+	w.f(`<svg viewBox="0 0 %d %d" role="img"><title>Charge and sun of the last %d hours</title>`, curveWide, curveHigh+22, int(day.Hours()))
 	for i := 0; i < len(points); { // a run of one level is one band
 		j := i + 1
 		for j < len(points) && points[j].Level == points[i].Level {
@@ -86,7 +89,7 @@ func (w *writer) curve(points []Point) {
 		w.f(`<path class="fc" d="%sL%s %sZ"/>`, area.String(), tenth(last), tenth(y(0)))
 	}
 	w.f(`<path class="la" d="%s"/>`, line.String())
-	w.f(`<text x="%d" y="%d">24 h ago</text><text x="%d" y="%d" text-anchor="end">now</text></svg>`, curveLeft, curveHigh+17, curveWide, curveHigh+17)
+	w.f(`<text x="%d" y="%d">%d h ago</text><text x="%d" y="%d" text-anchor="end">now</text></svg>`, curveLeft, curveHigh+17, int(day.Hours()), curveWide, curveHigh+17)
 	w.put(`<p class="key">`)
 	if line.Len() > 0 {
 		w.put(`<span><i></i>charge, %</span>`)
@@ -135,6 +138,10 @@ func (w *writer) metagraph(m *control.Metagraph) {
 		if n.Dividends > 0 {
 			bar(&c, i, graphHalf+1, graphHalf+1+tall(n.Dividends, down))
 		}
+	}
+	if a.Len()+c.Len() == 0 {
+		w.put(`<p class="m">Nobody earns here.</p>`)
+		return
 	}
 	w.f(`<svg viewBox="0 0 %d %d" role="img" stroke-width="%s"><title>Incentive and dividends by uid, as square roots</title><path class="sa" d="%s"/><path class="sc" d="%s"/><line class="gr" x1="0" x2="%d" y1="%d.5" y2="%d.5"/></svg>`,
 		graphWide, 2*graphHalf+2, tenth(step*0.75), a.String(), c.String(), graphWide, graphHalf, graphHalf)
