@@ -1,7 +1,6 @@
 package lightclient
 
 import (
-	"context"
 	"slices"
 
 	"github.com/taolight/taolight/verify/bundle"
@@ -30,20 +29,6 @@ func (l *look) shown(x *bundle.Bundle, claims []bundle.Claim) (messages [][]byte
 	}
 	half := len(claims) / 2
 	return append(l.shown(x, claims[:half]), l.shown(x, claims[half:])...)
-}
-
-// Hear keeps evidence about commitments of a watched subnet that others have proven. x has been verified from the
-// checkpoint of this node, as a message of the gossip is; what is read back of it is verified again.
-func (n *Node) Hear(ctx context.Context, x *bundle.Bundle) {
-	key, epoch, ids, ok := n.about(x)
-	if !ok || n.cfg.Store == nil {
-		return
-	}
-	data := x.Encode()
-	if len(data) > MaxShown {
-		return
-	}
-	n.tell(ctx, heard{key, epoch, ids, x, data})
 }
 
 // heard is evidence of one epoch of a mechanism.

@@ -20,6 +20,7 @@ import (
 	"github.com/taolight/taolight/lightclient/runtime"
 	"github.com/taolight/taolight/lightclient/wire"
 	"github.com/taolight/taolight/verify"
+	"github.com/taolight/taolight/verify/bundle"
 	"github.com/taolight/taolight/verify/checkpoint"
 	"github.com/taolight/taolight/verify/grandpa"
 )
@@ -608,6 +609,20 @@ func (n *Node) Offer(ctx context.Context, p *grandpa.WarpProof) { n.tell(ctx, Of
 
 // Accuse hands the node evidence of two conflicting finalities.
 func (n *Node) Accuse(ctx context.Context, ev *grandpa.Evidence) { n.tell(ctx, Accused{ev}) }
+
+// Hear keeps evidence about commitments of a watched subnet that others have proven. x has been verified from the
+// checkpoint of this node, as a message of the gossip is; what is read back of it is verified again.
+func (n *Node) Hear(ctx context.Context, x *bundle.Bundle) {
+	key, epoch, ids, ok := n.about(x)
+	if !ok || n.cfg.Store == nil {
+		return
+	}
+	data := x.Encode()
+	if len(data) > MaxShown {
+		return
+	}
+	n.tell(ctx, heard{key, epoch, ids, x, data})
+}
 
 func (n *Node) tell(ctx context.Context, event any) {
 	select {

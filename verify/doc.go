@@ -24,6 +24,7 @@
 //	drand       pulses of the beacon that opens commitments
 //	tlock       the timelock ciphertexts in which weights are committed
 //	commit      weight commitments: what they hold and what becomes of them
+//	extrinsic   signed transactions as they travel between light nodes
 //	bundle      facts with all that proves them, as a portable file
 //	fact        single facts as JSON, as `taolight verify --kind` takes them
 package verify
