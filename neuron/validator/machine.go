@@ -323,7 +323,7 @@ func (m *Machine) take(e any) {
 // fault waits a little after something failed, and says so once.
 func (m *Machine) fault(what string, err error) {
 	m.retryAt = m.head.Number + retryAfter
-	m.once(what, what, true, "%v; tried again at #%d", err, m.retryAt)
+	m.once(what, what, true, "%v; it is tried again", err)
 }
 
 func (m *Machine) intent(id uint64) *Intent {
@@ -348,7 +348,7 @@ func (m *Machine) openIntent() *Intent {
 func (m *Machine) takeView(e viewEvent) {
 	if e.err != nil {
 		m.lookAt = m.head.Number + retryAfter
-		m.once("chain", "chain", true, "%v; tried again at #%d", e.err, m.lookAt)
+		m.once("chain", "chain", true, "%v; it is tried again", e.err)
 		return
 	}
 	m.forget("chain")
@@ -394,7 +394,7 @@ func (m *Machine) stop(what string) {
 func (m *Machine) takeRound(e roundEvent) {
 	m.roundAt = m.head.Number
 	if e.err != nil {
-		m.fault("round", e.err)
+		m.once("round", "round", true, "%v", e.err) // the next round is another try
 		return
 	}
 	m.forget("round")
