@@ -72,6 +72,9 @@ func (m *Machine) set() bool {
 		}
 	}
 	if m.scores.Rounds == 0 || m.head.Duty != DutyAll && head >= uint64(m.roundAt)+uint64(m.cfg.Epoch) {
+		if m.scores.Rounds == 0 && m.roundAt != 0 {
+			m.blocked = "no miner has answered yet"
+		}
 		return m.ask(1) // first something to tell
 	}
 	if !m.known() {

@@ -267,3 +267,17 @@ func TestNewcomer(t *testing.T) {
 		t.Errorf("weights were set %d times in 100 blocks", len(w.included))
 	}
 }
+
+// TestNobodyAnswers: without a single answer ever there is nothing to tell, and the status says that.
+func TestNobodyAnswers(t *testing.T) {
+	w := newWorld(t, 10, false)
+	w.mute = true
+	w.run(40, 0)
+	if s := w.m.Status(); len(w.submitted) != 0 || s.State != "blocked" || s.Why != "no miner has answered yet" {
+		t.Errorf("%+v", s)
+	}
+	w.mute = false
+	if w.run(20, 0); len(w.submitted) == 0 || w.m.Status().State != "running" {
+		t.Errorf("%+v", w.m.Status())
+	}
+}

@@ -76,6 +76,7 @@ type world struct {
 	permit     bool
 	registered bool
 	size       uint16 // neurons
+	mute       bool   // no miner answers
 	reads      int    // of the metagraph
 	tempo      uint64
 	limit      uint64
@@ -212,6 +213,9 @@ func (w *world) do(a any) any {
 		return neuronsEvent{list: w.neurons()}
 	case wantRound:
 		w.rounds++
+		if w.mute {
+			return roundEvent{rewards: make([]Reward, len(a.miners))}
+		}
 		e := roundEvent{answered: len(a.miners)}
 		for _, n := range a.miners {
 			e.rewards = append(e.rewards, Reward{n.UID, float64(n.UID % 2)})
