@@ -25,6 +25,10 @@ const (
 	longPeriod  = 3
 )
 
+// foreignRound marks a round that a commit of somebody else waits for. Such a round is not lost: who tries the network
+// should see weights revealed, and what a lost round looks like the network's own commits show.
+const foreignRound = 1 << 63
+
 // A beacon is a drand network of one member: unchained, signatures in G1, the key in G2, as
 // quicknet's. It is not safe for concurrent use.
 type beacon struct {
@@ -112,11 +116,12 @@ func (b *beacon) write(p *pallet, ms uint64, waiting []uint64) (extrinsic []byte
 	lastKey := verify.StorageKey("Drand", "LastStoredRound")
 	last, newest := p.number(lastKey, 0), b.RoundAt(ms/1000)
 	var rounds []uint64
-	for _, round := range waiting {
+	for _, w := range waiting {
+		round, foreign := w&^foreignRound, w&foreignRound != 0
 		switch {
 		case round > newest:
-			left = append(left, round)
-		case round > last && !lost(round):
+			left = append(left, w)
+		case round > last && (foreign || !lost(round)):
 			rounds = append(rounds, round)
 		}
 	}

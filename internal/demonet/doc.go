@@ -27,9 +27,11 @@
 // that nothing fetches pulses of drand, and no key of a shielded mempool.
 //
 // Without a spec it is an imitation: no runtime is executed, and there is none. Each block writes what the
-// real pallets would have written, extrinsics of others are carried but not judged, those of the network
-// itself are not signed, and a call on light/2 is answered as by a node whose runtime has no such method:
-// without a proof. The next two paragraphs are about this chain.
+// real pallets would have written, those of the network itself are not signed, and a call on light/2 is
+// answered as by a node whose runtime has no such method: without a proof. Of the extrinsics of others, signed
+// ones are judged, and executed where they set, commit or reveal weights or announce an axon; Metadata
+// describes these and their events. All else is carried and does nothing. Some uids belong to //Alice, //Bob
+// and //Charlie, so that anybody can be a neuron. The next two paragraphs are about this chain.
 //
 // Validators commit to weights every tempo, timelocked on subnet 1 (two mechanisms) and by hash on
 // subnet 3, and the chain lets them in, reveals and drops them by the rules of pallet-subtensor, in

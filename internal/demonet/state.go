@@ -197,7 +197,7 @@ func (c *crowd) execute(parent *block, number uint32, now uint64, extrinsics [][
 			deeds = append(deeds, d)
 		}
 		if waits != 0 {
-			x.waiting = append(slices.Clip(x.waiting), waits)
+			x.waiting = append(slices.Clip(x.waiting), waits|foreignRound)
 		}
 		x.outcomes = append(x.outcomes, o)
 	}
