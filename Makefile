@@ -126,7 +126,7 @@ test-qemu:
 bench:
 	@cd internal/bench && $(GO) run . $(BENCH)
 
-# What a running node costs at each power level, beside its budgets; five minutes.
+# What a running node costs at each power level, beside its budgets; ten minutes.
 budget:
 	@cd internal/bench && $(GO) run . levels
 
@@ -159,7 +159,7 @@ help:
 	@echo 'make build      build/taolight'
 	@echo 'make cross      build/taolight-* for every platform, and their sizes'
 	@echo 'make bench      figures beside their budgets, as ratios taken in one run'
-	@echo 'make budget     what a node costs at each power level, beside its budgets (five minutes)'
+	@echo 'make budget     what a node costs at each power level, beside its budgets (ten minutes)'
 	@echo 'make fuzz       every fuzz target for FUZZTIME=10s each (PKG=./verify/... for some of them)'
 	@echo 'make package  .deb and .ipk packages, their sums and bills of materials, in build/package'
 	@echo 'make test-package, make test-qemu   packages in a clean Debian; tests on emulated ARM (or SKIP)'

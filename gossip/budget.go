@@ -11,12 +11,13 @@ import (
 // on every machine. A unit is about what a microsecond of a 2-core amd64 server does, and ten of a
 // Raspberry Pi Zero 2.
 const (
-	workMessage = 100       // receiving one, whatever is in it
-	workByte    = 1.0 / 256 // decoding and hashing
-	workHash    = 2         // a header or a trie node, besides its bytes
-	workVote    = 60        // an ed25519 signature, one of a batch that may have to be looked at singly
-	workPulse   = 1_800     // two pairings
-	workOpen    = 1_800     // a commitment opened: one pairing and a check in G2
+	workMessage   = 100       // receiving one, whatever is in it
+	workByte      = 1.0 / 256 // decoding and hashing
+	workHash      = 2         // a header or a trie node, besides its bytes
+	workVote      = 60        // an ed25519 signature, one of a batch that may have to be looked at singly
+	workPulse     = 1_800     // two pairings
+	workSignature = 120       // a signature of a scheme of the chain's accounts
+	workOpen      = 1_800     // a commitment opened: one pairing and a check in G2
 )
 
 // What may be caused per second: by one peer, and by all strangers together a quarter of a Pi Zero 2's

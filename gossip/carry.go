@@ -7,6 +7,7 @@ import (
 
 	"github.com/taolight/taolight/gossip/link"
 	"github.com/taolight/taolight/verify/bundle"
+	"github.com/taolight/taolight/verify/extrinsic"
 	"github.com/taolight/taolight/verify/grandpa"
 )
 
@@ -26,10 +27,21 @@ type Imported struct {
 // on. An error says that it is not so, or nothing at all.
 func (n *Node) Import(ctx context.Context, message []byte) (Imported, error) {
 	var r Imported
+	if extrinsic.Is(message) {
+		if r.Reason = n.Take(ctx, Transactions, message); r.Reason == nil {
+			r.Topic, r.News = Transactions.String(), true
+		}
+		for _, late := range []error{ErrKnown, ErrStale, ErrUndecided, ErrAhead, ErrBusy, ErrNoTrust} {
+			if r.Reason == nil || errors.Is(r.Reason, late) {
+				return r, nil
+			}
+		}
+		return r, r.Reason
+	}
 	x, err := bundle.Decode(message)
 	if err != nil {
 		if _, everr := grandpa.DecodeEvidence(message); everr != nil {
-			return r, errors.Join(errors.New("neither a bundle nor evidence"), err)
+			return r, errors.Join(errors.New("neither a bundle nor evidence nor a transaction"), err)
 		}
 	} else if x.Final != nil {
 		r.Number = x.Final.Header.Number
@@ -116,6 +128,14 @@ func (n *Node) tellLinks() {
 	if st != n.loadOf {
 		n.load, n.loadOf = n.makeLoad(st), st
 	}
+	n.mu.Lock()
+	if n.holding != n.loadHeld {
+		n.load.Posts, n.loadHeld = nil, n.holding
+		for _, h := range n.held {
+			n.load.Posts = append(n.load.Posts, link.Post{ID: h.id, Message: h.message, Ended: !h.parcel})
+		}
+	}
+	n.mu.Unlock()
 	for _, c := range n.links {
 		select {
 		case c.out <- n.load:
@@ -125,7 +145,7 @@ func (n *Node) tellLinks() {
 }
 
 func (n *Node) makeLoad(st *Standing) link.Load {
-	var l link.Load
+	l := link.Load{Posts: n.load.Posts}
 	if st.Evidence != nil || st.Proof == nil || st.Above == nil || len(st.Signer.Authorities) == 0 {
 		return l
 	}

@@ -21,6 +21,9 @@
 //	level.go    parameters for each power level
 //	contacts.go whom to dial: found, told and kept addresses, neighbourhoods, anchors
 //	router.go   GossipSub with those parameters, scores and limits
+//	meter.go    counts, and whom a message would go to
+//	outbox.go   messages that wait until somebody would hear them
+//	parcels.go  transactions that are carried for others
 //	exchange.go the requests between neighbours: catching up, and addresses
 //	node.go     the loop that drives the rest
 //
@@ -34,6 +37,8 @@
 //	evidence     two conflicting finalities of one set (grandpa.Evidence)
 //	commitments  a bundle of claims about weight commitments
 //	pulses       a bundle of drand pulses and nothing else
+//	transactions a signed transaction that somebody with peers of the chain may carry to them
+//	             (extrinsic.Parcel), or a bundle of claims that blocks have such, and how they ended
 //
 // A message has at most 64 KiB. Its id is the Blake2b-256 hash of its bytes.
 package gossip

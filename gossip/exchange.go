@@ -27,6 +27,9 @@ import (
 //	    -> nothing, if there is nothing newer; else a bundle from that block to the newest that is
 //	       final here, by way of each set change between, or the first of these; or, from a node that
 //	       has seen two conflicting finalities, the evidence
+//	/taolight/<genesis>/transactions/1  Vec<[32]>: ids of the messages of this topic that who asks holds, at most 64
+//	    -> Vec<Vec<u8>> of those that are held here besides, at most 64 and 256 KiB: parcels that a block can
+//	       still have, and proofs of what became of such
 //	/taolight/<genesis>/peers/1     nothing
 //	    -> Vec<Vec<u8>> of multiaddrs with their /p2p part, at most 16
 //

@@ -11,6 +11,7 @@ import (
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
 	"github.com/taolight/taolight/verify/checkpoint"
+	"github.com/taolight/taolight/verify/extrinsic"
 	"github.com/taolight/taolight/verify/fact"
 	"github.com/taolight/taolight/verify/grandpa"
 )
@@ -75,6 +76,7 @@ type Judgement struct {
 	Proof    *grandpa.WarpProof // of Finality, accepted: what the light client is to verify
 	Evidence *grandpa.Evidence  // of Evidence, accepted
 	Bundle   *bundle.Bundle     // of the other kinds, accepted
+	Parcel   *extrinsic.Parcel  // of Transactions, accepted, if it is no bundle
 }
 
 // Counts are verdicts since the start, by cause.
@@ -106,11 +108,14 @@ type Gate struct {
 	next   int
 	final  map[Kind]uint32 // the highest block whose finality was accepted on a topic
 	counts Counts
+	// Accounts of parcels, by neighbour and by signer.
+	senders, signers map[string]*bucket
 }
 
 // NewGate returns a gate for the chain with that genesis hash.
 func NewGate(genesis verify.Hash) *Gate {
-	return &Gate{genesis: genesis, peers: make(map[string]*bucket), known: make(map[verify.Hash]bool), final: make(map[Kind]uint32)}
+	return &Gate{genesis: genesis, peers: make(map[string]*bucket), known: make(map[verify.Hash]bool), final: make(map[Kind]uint32),
+		senders: make(map[string]*bucket), signers: make(map[string]*bucket)}
 }
 
 // SetTrust gives what to judge by from now on.
@@ -273,6 +278,9 @@ func (g *Gate) judge(now time.Time, peer string, k Kind, message []byte, j *Judg
 	if k == Evidence {
 		return g.judgeEvidence(now, peer, t, message, j)
 	}
+	if k == Transactions && extrinsic.Is(message) {
+		return g.judgeParcel(now, peer, t, message, j)
+	}
 	if err := bundle.CheckMagic(message); errors.Is(err, bundle.ErrVersion) {
 		return Ignore, err // a newer node may know it
 	} else if err != nil {
@@ -346,6 +354,11 @@ func (g *Gate) judgeClaims(now time.Time, peer string, t *Trust, x *bundle.Bundl
 			return Ignore, ErrAhead
 		}
 	}
+	// Many prove the same, each with a final block of its own.
+	facts := factsOf(x)
+	if g.Knows(x) {
+		return Ignore, ErrKnown
+	}
 	j.Work = workOf(x, size)
 	if !g.charge(now, peer, j.Work) {
 		return Ignore, ErrBusy
@@ -358,7 +371,51 @@ func (g *Gate) judgeClaims(now time.Time, peer string, t *Trust, x *bundle.Bundl
 		return judgeReport(r)
 	}
 	j.Bundle = x
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, id := range facts {
+		g.remember(id)
+	}
 	return Accept, nil
+}
+
+// factsOf names what a bundle says, whatever it is proven by: nothing for claims that are no such fact.
+func factsOf(x *bundle.Bundle) (list []verify.Hash) {
+	for _, c := range x.Claims {
+		var what string
+		commitment := func(id *bundle.CommitID) string {
+			return fmt.Sprintf("%d %d %d %x %d %d %x", id.Kind, id.Netuid, id.Mecid, id.Hotkey, id.Epoch, id.Block, id.Hash)
+		}
+		switch c := c.(type) {
+		case bundle.MadeClaim:
+			what = commitment(&c.CommitID)
+		case bundle.RevealedClaim:
+			what = commitment(&c.CommitID)
+		case bundle.LostClaim:
+			what = commitment(&c.CommitID)
+		case bundle.PulseClaim:
+			what = fmt.Sprint(c.Round)
+		case bundle.IncludedClaim:
+			what = fmt.Sprintf("%x %d", c.Hash, c.End)
+		default:
+			return nil
+		}
+		list = append(list, verify.Blake2b256([]byte(c.Kind()+" "+what)))
+	}
+	return list
+}
+
+// Knows reports whether all that a bundle says was proven here lately.
+func (g *Gate) Knows(x *bundle.Bundle) bool {
+	facts := factsOf(x)
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	for _, id := range facts {
+		if !g.known[id] {
+			return false
+		}
+	}
+	return len(facts) > 0
 }
 
 func judgeReport(r *bundle.Report) (Verdict, error) {

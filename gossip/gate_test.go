@@ -17,8 +17,9 @@ import (
 
 // chain is a demo chain and what a node that has followed it to some block trusts.
 type chain struct {
-	t   testing.TB
-	net *demonet.Network
+	t    testing.TB
+	net  *demonet.Network
+	root *checkpoint.Checkpoint // nil: that of net
 }
 
 func newChain(t testing.TB, cfg demonet.Config) *chain {
@@ -29,7 +30,7 @@ func newChain(t testing.TB, cfg demonet.Config) *chain {
 		t.Fatal(err)
 	}
 	t.Cleanup(net.Stop)
-	return &chain{t, net}
+	return &chain{t: t, net: net}
 }
 
 // fragment is a final block with its votes.
@@ -83,6 +84,9 @@ func (c *chain) trust(number uint32) *Trust {
 		c.t.Fatal(err)
 	}
 	t := &Trust{Root: c.net.Checkpoint(), Head: head, Signer: set}
+	if c.root != nil {
+		t.Root = c.root
+	}
 	for n := uint32(0); n <= number; n++ {
 		t.Recent = append(t.Recent, c.net.Header(n).Hash())
 	}

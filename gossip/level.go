@@ -59,7 +59,7 @@ func ParamsOf(l Level) Params {
 		}
 	case Eco:
 		return Params{
-			Topics: []Kind{FinalityRare, Evidence}, D: 3, Dlo: 2, Dhi: 4, Dlazy: 2, Dout: 0, Heartbeat: 5 * time.Second,
+			Topics: []Kind{FinalityRare, Evidence}, D: 3, Dlo: 2, Dhi: 4, Dlazy: 2, Dout: 0, Heartbeat: 10 * time.Second,
 			Out: 4, In: 4, MDNSEvery: 10 * time.Minute, Serve: true, ServeOnly: true,
 		}
 	case Survive:

@@ -17,6 +17,9 @@ const MaxMessage = 64 << 10
 // each 25 in a row. Which one it is, the voters decide: they do not end a round on every block.
 const Every = 25
 
+// maxResults bounds the transactions that one message tells the end of.
+const maxResults = 16
+
 // ErrShape: a bundle that is not what the topic it came on is for.
 var ErrShape = errors.New("not a message of this topic")
 
@@ -29,10 +32,11 @@ const (
 	Evidence
 	Commitments
 	Pulses
+	Transactions
 )
 
 // kinds are the topics' names, by Kind.
-var kinds = [...]string{"finality", "finality25", "evidence", "commitments", "pulses"}
+var kinds = [...]string{"finality", "finality25", "evidence", "commitments", "pulses", "transactions"}
 
 func (k Kind) String() string {
 	if int(k) < len(kinds) {
@@ -42,7 +46,9 @@ func (k Kind) String() string {
 }
 
 // Kinds returns all kinds.
-func Kinds() []Kind { return []Kind{Finality, FinalityRare, Evidence, Commitments, Pulses} }
+func Kinds() []Kind {
+	return []Kind{Finality, FinalityRare, Evidence, Commitments, Pulses, Transactions}
+}
 
 // Topic returns the name of a topic of the chain with that genesis hash.
 func Topic(genesis verify.Hash, k Kind) string { return prefix(genesis) + k.String() + "/1" }
@@ -79,12 +85,12 @@ func FinalityMessage(genesis verify.Hash, root bundle.RootRef, set *grandpa.Auth
 
 // KindOf returns the topic that a bundle can be published on.
 func KindOf(x *bundle.Bundle) (Kind, error) {
-	for _, k := range []Kind{Finality, Commitments, Pulses} {
+	for _, k := range []Kind{Finality, Commitments, Pulses, Transactions} {
 		if checkShape(k, x) == nil {
 			return k, nil
 		}
 	}
-	return 0, fmt.Errorf("bundle: %w: neither one header's finality, nor commitments, nor pulses alone", ErrShape)
+	return 0, fmt.Errorf("bundle: %w: neither one header's finality, nor commitments, nor pulses, nor transactions alone", ErrShape)
 }
 
 // checkShape returns an error unless the bundle is what the topic is for.
@@ -116,6 +122,12 @@ func checkShape(k Kind, x *bundle.Bundle) error {
 		for _, c := range x.Claims {
 			if _, ok := c.(bundle.PulseClaim); !ok {
 				return bad("claims %v", c)
+			}
+		}
+	case Transactions:
+		for _, c := range x.Claims {
+			if _, ok := c.(bundle.IncludedClaim); !ok || len(x.Claims) > maxResults {
+				return bad("%d claims, among them %v", len(x.Claims), c)
 			}
 		}
 	default:

@@ -18,6 +18,7 @@ type neighbour struct {
 	inbound bool
 	since   time.Time
 	asked   time.Time // for a catch-up
+	again   bool      // asked for another once the mesh is there
 	told    bool      // asked for addresses
 }
 
@@ -47,7 +48,7 @@ func (n *Node) identified(ctx context.Context, id peer.ID) {
 	pinned := n.contacts.pinned(id)
 	full := x.inbound && !pinned && (in >= n.params.In || n.contacts.crowded(x.addr, on))
 	if !full {
-		n.neighbours[id] = x
+		n.neighbours[id], n.metAt = x, x.since
 		// What it says of itself is where it can be dialled again; the port it dialled from is not.
 		n.contacts.add(id, n.cfg.Host.Peerstore().Addrs(id), met)
 		n.contacts.worked(id, n.cfg.Now())
@@ -95,18 +96,18 @@ func (n *Node) dial(ctx context.Context, info peer.AddrInfo) {
 	}()
 }
 
-// catchUp asks one neighbour at a time, and the same not sooner than after a while.
-func (n *Node) catchUp(ctx context.Context, now time.Time, id peer.ID, again time.Duration) {
+// catchUp asks one neighbour at a time, and the same not sooner than after a while. It reports whether it asks.
+func (n *Node) catchUp(ctx context.Context, now time.Time, id peer.ID, again time.Duration) bool {
 	t := n.gate.Trust()
 	if t == nil || t.Head == nil || n.asking {
-		return
+		return false
 	}
 	lag := n.lag(t.Root)
 	n.mu.Lock()
 	x := n.neighbours[id]
 	if x == nil || !x.asked.IsZero() && now.Sub(x.asked) < min(again, lag) {
 		n.mu.Unlock()
-		return
+		return false
 	}
 	x.asked = now
 	n.mu.Unlock()
@@ -118,12 +119,13 @@ func (n *Node) catchUp(ctx context.Context, now time.Time, id peer.ID, again tim
 		}
 		n.emit(ctx, caughtUp{id, proof, err})
 	}()
+	return true
 }
 
 func (n *Node) askPeers(ctx context.Context, id peer.ID, known int) {
 	n.mu.Lock()
 	x := n.neighbours[id]
-	ask := x != nil && !x.told && known < maxContacts/2
+	ask := x != nil && !x.told
 	if ask {
 		x.told = true
 	}
@@ -132,6 +134,10 @@ func (n *Node) askPeers(ctx context.Context, id peer.ID, known int) {
 		return
 	}
 	go func() {
+		n.askHeld(ctx, id)
+		if known >= maxContacts/2 {
+			return
+		}
 		if peers, err := askPeers(ctx, n.cfg.Host, id, n.cfg.Genesis); err == nil {
 			n.emit(ctx, toldPeers{peers})
 		}

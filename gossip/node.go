@@ -76,6 +76,8 @@ type Config struct {
 	Hold func(id peer.ID, on bool)
 	// Keep is given contacts worth keeping, now and then and at the end.
 	Keep func(records [][]byte)
+	// Courier takes transactions to the chain; nil: this node carries none.
+	Courier Courier
 	// Fact is told each bundle that was accepted on a topic other than finality.
 	Fact  func(k Kind, x *bundle.Bundle)
 	Notes func(Note)
@@ -103,13 +105,18 @@ type Node struct {
 	contacts   *contacts
 	catchUps   uint64
 	router     *router
+	metAt      time.Time // when the newest neighbour came
+	held       []held    // oldest first
+	shares     [][]byte  // facts to be told, one in each tick
+	holding    int       // counts what was ever held
 
 	// Owned by the loop.
 	rand      *rand.Rand
 	dialling  int
 	accepted  map[uint32][]byte // messages that proved recent blocks, by number
 	publishAt time.Time         // zero: nothing is to be published
-	joinAt    time.Time         // zero: topics are joined
+	outbox    []waiting
+	joinAt    time.Time // zero: topics are joined
 	movedAt   time.Time
 	seen      *Standing
 	asking    bool
@@ -118,10 +125,13 @@ type Node struct {
 	awake     time.Time // Survive: until when
 	nextAwake time.Time
 	keptAt    time.Time
+	shareAt   time.Time // when the next fact is told; zero: none is
+	heldAt    time.Time // when a neighbour was last asked what became of ours
 	lonely    bool
 	links     []*carried
 	load      link.Load
 	loadOf    *Standing
+	loadHeld  int
 	work      sync.WaitGroup
 }
 
@@ -255,8 +265,10 @@ func (n *Node) Run(ctx context.Context) error {
 	defer sub.Close()
 	n.serve(catchUpProtocol(n.cfg.Genesis), 32, n.answerCatchUp)
 	n.serve(peersProtocol(n.cfg.Genesis), 0, n.answerPeers)
+	n.serve(heldProtocol(n.cfg.Genesis), 4+32*maxHeld, n.answerHeld)
 	defer n.cfg.Host.RemoveStreamHandler(catchUpProtocol(n.cfg.Genesis))
 	defer n.cfg.Host.RemoveStreamHandler(peersProtocol(n.cfg.Genesis))
+	defer n.cfg.Host.RemoveStreamHandler(heldProtocol(n.cfg.Genesis))
 	if err := n.apply(ctx, n.cfg.Level); err != nil {
 		if ctx.Err() != nil {
 			return nil
@@ -308,6 +320,9 @@ func (n *Node) Run(ctx context.Context) error {
 			if !now.Before(n.awake) {
 				wait = max(n.nextAwake.Sub(now), n.cfg.tick)
 			}
+		}
+		if len(n.outbox) > 0 && now.Sub(n.lastMet()) < outboxSoon {
+			wait = min(wait, time.Second)
 		}
 		for _, at := range []time.Time{n.publishAt, n.joinAt} {
 			if !at.IsZero() {
@@ -486,7 +501,7 @@ func (n *Node) event(ctx context.Context, e any) {
 			clear(n.accepted)
 		}
 	case publish:
-		e.done <- n.send(ctx, e.kind, e.message)
+		e.done <- n.tell(ctx, now, e.kind, e.message)
 	}
 }
 
@@ -523,8 +538,9 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 	}
 	if n.joinAt.IsZero() && !n.publishAt.IsZero() && !now.Before(n.publishAt) {
 		n.publishAt = time.Time{}
-		n.publishHead(ctx)
+		n.publishHead(ctx, now)
 	}
+	n.empty(ctx, now)
 	n.tellLinks()
 	st, p, level := n.now(), n.Params(), n.Level()
 	if level == Park || level == Survive && !n.window(now) {
@@ -535,8 +551,17 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 	on := make(map[peer.ID]ma.Multiaddr)
 	out := 0
 	var ask []peer.ID
+	var again []*neighbour
 	for _, x := range n.neighbours {
 		on[x.id] = x.addr
+		// What was told between its answer and the mesh, nobody tells it again.
+		if p.meshes() && !x.again && now.Sub(x.since) > 2*p.Heartbeat {
+			if n.movedAt.Sub(x.since) > 2*p.Heartbeat {
+				x.again = true
+			} else {
+				again = append(again, x)
+			}
+		}
 		if !x.inbound {
 			out++
 		}
@@ -562,8 +587,21 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 		slices.Sort(ask)
 		n.catchUp(ctx, now, ask[n.rand.IntN(len(ask))], askAgain)
 	}
+	for _, x := range again {
+		if n.catchUp(ctx, now, x.id, 0) {
+			n.mu.Lock()
+			x.again = true
+			n.mu.Unlock()
+		}
+	}
 	for _, id := range ask {
 		n.askPeers(ctx, id, known)
+	}
+	n.share(ctx, now, p)
+	if len(ask) > 0 && now.Sub(n.heldAt) >= askHeldTime && n.out() {
+		n.heldAt = now
+		id := ask[n.rand.IntN(len(ask))]
+		go n.askHeld(ctx, id)
 	}
 	if now.Sub(n.keptAt) > 30*time.Minute {
 		if !n.keptAt.IsZero() {

@@ -38,11 +38,10 @@ func (l *light) Offer(_ context.Context, p *grandpa.WarpProof) {
 		l.final = to
 		l.wake()
 	}
-	number := l.final.Header.Number
-	l.mu.Unlock()
 	if err == nil {
-		l.node.Moved(l.c.standing(number))
+		l.node.Moved(l.c.standing(l.final.Header.Number)) // in order, as from the loop of a light client
 	}
+	l.mu.Unlock()
 }
 
 func (l *light) Accuse(_ context.Context, ev *grandpa.Evidence) {
@@ -71,6 +70,8 @@ func (l *light) wait(t *testing.T, what string, ok func(l *light) bool) {
 		select {
 		case <-ch:
 		case <-deadline:
+			l.mu.Lock()
+			defer l.mu.Unlock()
 			t.Fatalf("waited for %s; it is at %d, %+v", what, l.final.Header.Number, l.node.Stats())
 		}
 	}
@@ -135,18 +136,30 @@ func (c *chain) join(t *testing.T, number uint32, cfg Config, peers ...*light) *
 	return l
 }
 
-// meshed waits until a node knows so many peers on a topic.
+// on waits until a node knows so many peers on a topic.
+func (l *light) on(t *testing.T, k Kind, peers int) {
+	t.Helper()
+	l.until(t, fmt.Sprintf("%d peers on %v", peers, k), func(s Stats) bool { return s.Topics[k.String()] == peers })
+}
+
+// meshed waits until a node passes messages on a topic to so many peers, or more. What is told before both
+// sides do is lost.
 func (l *light) meshed(t *testing.T, k Kind, peers int) {
+	t.Helper()
+	l.until(t, fmt.Sprintf("a mesh of %d on %v", peers, k), func(s Stats) bool { return s.Mesh[k.String()] >= peers })
+}
+
+func (l *light) until(t *testing.T, what string, ok func(Stats) bool) {
 	t.Helper()
 	poll := time.NewTicker(10 * time.Millisecond)
 	defer poll.Stop()
-	for range 2000 {
-		if l.node.Stats().Topics[k.String()] == peers {
+	for range 6000 {
+		if ok(l.node.Stats()) {
 			return
 		}
 		<-poll.C
 	}
-	t.Fatalf("waited for %d peers on %v: %+v", peers, k, l.node.Stats())
+	t.Fatalf("waited for %s: %+v", what, l.node.Stats())
 }
 
 func (l *light) at(number uint32) func(*light) bool {
@@ -169,6 +182,9 @@ func TestThreeInARow(t *testing.T) {
 	middle.wait(t, "the middle one to catch up", middle.at(70))
 	last = c.join(t, 0, Config{}, middle)
 	last.wait(t, "the last one to catch up", last.at(70))
+	first.meshed(t, Finality, 1)
+	middle.meshed(t, Finality, 2)
+	last.meshed(t, Finality, 1)
 	for n := uint32(71); n < 80; n++ {
 		first.follow(t, n)
 		last.wait(t, fmt.Sprint("block ", n), last.at(n))
@@ -215,7 +231,7 @@ func TestLevels(t *testing.T) {
 	if err := b.node.SetLevel(t.Context(), Eco); err != nil {
 		t.Fatal(err)
 	}
-	a.meshed(t, Finality, 0)
+	a.on(t, Finality, 0)
 	a.meshed(t, FinalityRare, 1)
 	b.meshed(t, FinalityRare, 1)
 	a.follow(t, 26)
@@ -248,25 +264,39 @@ func TestSurvive(t *testing.T) {
 	}
 }
 
-// TestPulses: a bundle of pulses is passed on and told to whoever wants facts; one that is no pulse is not.
+// TestPulses: a bundle of pulses is passed on and told to whoever wants facts, also one that was published
+// before anybody was there to hear it; one that is no pulse is not.
 func TestPulses(t *testing.T) {
 	c := newChain(t, demonet.Config{History: 40, SetChangeEvery: -1})
 	facts := make(chan *bundle.Bundle, 4)
 	a := c.join(t, 30, Config{})
+	x := c.pulse(t, 30)
+	if k, err := a.node.Publish(t.Context(), x.Encode()); err != nil || k != Pulses {
+		t.Fatalf("%v: %v", k, err)
+	}
 	b := c.join(t, 30, Config{Fact: func(k Kind, x *bundle.Bundle) {
 		if k == Pulses {
 			facts <- x
 		}
 	}}, a)
-	a.meshed(t, Pulses, 1)
-	b.meshed(t, Pulses, 1)
-	for poll, i := time.NewTicker(10*time.Millisecond), 0; a.node.meter.grafts.Load() < uint64(len(kinds)); i++ { // what is told before is lost
-		if i == 2000 {
-			t.Fatal("no mesh")
+	select {
+	case got := <-facts:
+		if got.Pulses[0].Round != x.Pulses[0].Round {
+			t.Errorf("round %d", got.Pulses[0].Round)
 		}
-		<-poll.C
+	case <-time.After(20 * time.Second):
+		t.Fatalf("nothing came: %+v", b.node.Stats())
 	}
-	head := c.net.Header(30)
+	x.Pulses[0].Signature[5] ^= 1
+	if _, err := a.node.Publish(t.Context(), x.Encode()); err == nil {
+		t.Error("a false pulse was published")
+	}
+}
+
+// pulse returns a bundle of a pulse that is stored after a block.
+func (c *chain) pulse(t *testing.T, number uint32) *bundle.Bundle {
+	t.Helper()
+	head := c.net.Header(number)
 	keys, err := c.net.StorageKeys(head.Hash(), verify.StorageKey("Drand", "Pulses"))
 	if err != nil || len(keys) == 0 {
 		t.Skipf("no pulses on a quiet chain: %v", err)
@@ -283,22 +313,7 @@ func TestPulses(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	x := &bundle.Bundle{Genesis: c.net.Genesis(), Pulses: []drand.Pulse{p}, Claims: []bundle.Claim{bundle.PulseClaim{Round: p.Round}}}
-	if k, err := a.node.Publish(t.Context(), x.Encode()); err != nil || k != Pulses {
-		t.Fatalf("%v: %v", k, err)
-	}
-	select {
-	case got := <-facts:
-		if got.Pulses[0].Round != p.Round {
-			t.Errorf("round %d", got.Pulses[0].Round)
-		}
-	case <-time.After(20 * time.Second):
-		t.Fatalf("nothing came: %+v", b.node.Stats())
-	}
-	x.Pulses[0].Signature[5] ^= 1
-	if _, err := a.node.Publish(t.Context(), x.Encode()); err == nil {
-		t.Error("a false pulse was published")
-	}
+	return &bundle.Bundle{Genesis: c.net.Genesis(), Pulses: []drand.Pulse{p}, Claims: []bundle.Claim{bundle.PulseClaim{Round: p.Round}}}
 }
 
 // TestStick: a node without any connection is brought to finality by a folder that another one wrote,
@@ -356,7 +371,9 @@ func TestEvidenceTravels(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	a.meshed(t, Evidence, 1)
 	b.meshed(t, Evidence, 2)
+	d.meshed(t, Evidence, 1)
 	st := c.standing(head)
 	st.Evidence = ev
 	a.node.Moved(st)

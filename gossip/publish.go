@@ -10,13 +10,16 @@ import (
 	"github.com/libp2p/go-libp2p/core/peer"
 
 	"github.com/taolight/taolight/verify/bundle"
+	"github.com/taolight/taolight/verify/extrinsic"
 	"github.com/taolight/taolight/verify/grandpa"
 )
 
 // Publish sends a message on the topic that it is for, after it has been judged like one from a peer.
 func (n *Node) Publish(ctx context.Context, message []byte) (Kind, error) {
 	k := Evidence
-	if x, err := bundle.Decode(message); err == nil {
+	if extrinsic.Is(message) {
+		k = Transactions
+	} else if x, err := bundle.Decode(message); err == nil {
 		if k, err = KindOf(x); err != nil {
 			return k, err
 		}
@@ -32,7 +35,18 @@ func (n *Node) Take(ctx context.Context, k Kind, message []byte) error {
 	j := n.gate.Judge(n.cfg.Now(), "", k, message)
 	n.bring(ctx, k, message, j)
 	if j.Verdict != Accept {
+		if k == Transactions && errors.Is(j.Err, ErrKnown) && extrinsic.Is(message) {
+			return n.again(ctx, message)
+		}
 		return j.Err
+	}
+	if j.Parcel != nil {
+		if err := n.carry(ctx, j.Parcel, true); err != nil {
+			return err
+		}
+	}
+	if k == Transactions {
+		n.hold(j, message, j.Parcel != nil)
 	}
 	done := make(chan error, 1)
 	n.emit(ctx, publish{k, message, j.Number, done})
@@ -66,6 +80,15 @@ func (n *Node) TakeBundle(ctx context.Context, x *bundle.Bundle) error {
 func (n *Node) judge(ctx context.Context, from peer.ID, k Kind, message []byte) Verdict {
 	j := n.gate.Judge(n.cfg.Now(), string(from), k, message)
 	n.bring(ctx, k, message, j)
+	if j.Verdict == Accept && k == Transactions {
+		if j.Parcel != nil {
+			if err := n.carry(ctx, j.Parcel, n.near(from)); err != nil {
+				n.note("a transaction of %v that %s sent is not carried: %v", j.Parcel.From, shortID(from), err)
+				return Ignore // states differ, and so may what their runtimes say
+			}
+		}
+		n.hold(j, message, false)
+	}
 	switch {
 	case j.Verdict == Reject:
 		n.note("%s sent a message that is not so, and is heard no more: %v", shortID(from), j.Err)
@@ -118,7 +141,7 @@ func (n *Node) planPublish(now time.Time) {
 const publishSpread = 800 * time.Millisecond
 
 // publishHead tells of the newest head, unless others have in the meantime.
-func (n *Node) publishHead(ctx context.Context) {
+func (n *Node) publishHead(ctx context.Context, now time.Time) {
 	st, p := n.now(), n.Params()
 	if st == nil || !p.meshes() {
 		return
@@ -126,13 +149,19 @@ func (n *Node) publishHead(ctx context.Context) {
 	if st.Evidence != nil && !n.accused {
 		n.accused = true
 		if m := st.Evidence.Append(nil); len(m) <= MaxMessage && n.gate.Own(Evidence, m, 0) {
-			n.send(ctx, Evidence, m)
+			n.tell(ctx, now, Evidence, m)
 		}
 	}
 	if st.Proof == nil || len(st.Signer.Authorities) == 0 {
 		return
 	}
 	number := st.Head.Number
+	for _, k := range []Kind{Finality, FinalityRare} {
+		if slices.Contains(p.Topics, k) && n.gate.Final(k) < number && n.forming(now, k) {
+			n.publishAt = now.Add(settle)
+			return
+		}
+	}
 	m := n.accepted[number] // the very bytes that others have, if it came by gossip
 	if m == nil {
 		var err error

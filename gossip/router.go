@@ -9,7 +9,6 @@ import (
 	"net/netip"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	pubsub "github.com/libp2p/go-libp2p-pubsub"
@@ -64,51 +63,6 @@ func ipOf(a ma.Multiaddr) (ip netip.Addr, ok bool) {
 	return ip.Unmap(), ok
 }
 
-// Traffic counts what passes a router, in messages and in bytes of their payload. Duplicates are copies
-// of a message that came before.
-type Traffic struct {
-	In         uint64 `json:"in_messages"`
-	InBytes    uint64 `json:"in_bytes"`
-	Out        uint64 `json:"out_messages"`
-	OutBytes   uint64 `json:"out_bytes"`
-	Duplicates uint64 `json:"duplicates"`
-}
-
-// meter fills Traffic from GossipSub's own events.
-type meter struct {
-	in, inBytes, out, outBytes, duplicates, grafts atomic.Uint64
-}
-
-func (m *meter) traffic() Traffic {
-	return Traffic{In: m.in.Load(), InBytes: m.inBytes.Load(), Out: m.out.Load(), OutBytes: m.outBytes.Load(), Duplicates: m.duplicates.Load()}
-}
-
-func count(rpc *pubsub.RPC, n, bytes *atomic.Uint64) {
-	for _, m := range rpc.GetPublish() {
-		n.Add(1)
-		bytes.Add(uint64(len(m.GetData())))
-	}
-}
-
-func (m *meter) RecvRPC(rpc *pubsub.RPC)            { count(rpc, &m.in, &m.inBytes) }
-func (m *meter) SendRPC(rpc *pubsub.RPC, _ peer.ID) { count(rpc, &m.out, &m.outBytes) }
-func (m *meter) DuplicateMessage(*pubsub.Message)   { m.duplicates.Add(1) }
-func (m *meter) Graft(peer.ID, string)              { m.grafts.Add(1) }
-
-// The rest of pubsub.RawTracer.
-
-func (*meter) OnNewOutboundStream(peer.ID, protocol.ID) {}
-func (*meter) OnClosedOutboundStream(peer.ID)           {}
-func (*meter) Join(string)                              {}
-func (*meter) Leave(string)                             {}
-func (*meter) Prune(peer.ID, string)                    {}
-func (*meter) ValidateMessage(*pubsub.Message)          {}
-func (*meter) DeliverMessage(*pubsub.Message)           {}
-func (*meter) RejectMessage(*pubsub.Message, string)    {}
-func (*meter) ThrottlePeer(peer.ID)                     {}
-func (*meter) DropRPC(*pubsub.RPC, peer.ID)             {}
-func (*meter) UndeliverableMessage(*pubsub.Message)     {}
-
 var errSpent = errors.New("its account is used up")
 
 // A router is GossipSub with the parameters of one level. GossipSub cannot change them, so another level
@@ -116,10 +70,14 @@ var errSpent = errors.New("its account is used up")
 type router struct {
 	host   host.Host
 	ps     *pubsub.PubSub
+	mesh   *mesh
 	cancel context.CancelFunc
+
+	genesis verify.Hash
 
 	mu     sync.Mutex
 	topics map[Kind]*pubsub.Topic // those that were joined
+	loose  map[Kind]*pubsub.Topic // those that are only published on
 }
 
 // routerConfig is what a router calls back.
@@ -135,7 +93,7 @@ type routerConfig struct {
 
 func newRouter(ctx context.Context, c routerConfig) (*router, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &router{host: c.host, cancel: cancel, topics: make(map[Kind]*pubsub.Topic)}
+	r := &router{host: c.host, cancel: cancel, genesis: c.genesis, topics: make(map[Kind]*pubsub.Topic), loose: make(map[Kind]*pubsub.Topic), mesh: &mesh{meter: c.meter, peers: make(map[string]map[peer.ID]bool)}}
 	if err := r.start(ctx, c); err != nil {
 		r.close()
 		return nil, fmt.Errorf("gossipsub: %w", err)
@@ -238,7 +196,7 @@ func (r *router) start(ctx context.Context, c routerConfig) (err error) {
 		pubsub.WithValidateQueueSize(32),
 		pubsub.WithSeenMessagesTTL(2*time.Minute),
 		pubsub.WithSubscriptionFilter(pubsub.WrapLimitSubscriptionFilter(pubsub.NewAllowlistSubscriptionFilter(filter...), 2*len(filter))),
-		pubsub.WithRawTracer(c.meter),
+		pubsub.WithRawTracer(r.mesh),
 		pubsub.WithAppSpecificRpcInspector(func(id peer.ID, rpc *pubsub.RPC) error {
 			// Before GossipSub marks the messages as seen: what is dropped here can still come from others.
 			if len(rpc.GetPublish()) > 0 && c.spent(id) {
@@ -293,24 +251,45 @@ func (r *router) join(genesis verify.Hash, topics []Kind) error {
 // publish sends a message of our own, or one that came another way, on a topic of this level.
 func (r *router) publish(ctx context.Context, k Kind, message []byte) error {
 	r.mu.Lock()
+	defer r.mu.Unlock()
 	t := r.topics[k]
-	r.mu.Unlock()
+	if t == nil {
+		t = r.loose[k]
+	}
+	if t == nil && k == Transactions { // at a level that does not listen, GossipSub sends to some who do
+		var err error
+		if t, err = r.ps.Join(Topic(r.genesis, k)); err != nil {
+			return fmt.Errorf("gossipsub: %w", err)
+		}
+		r.loose[k] = t
+	}
 	if t == nil {
 		return fmt.Errorf("topic %v is not of this level", k)
 	}
 	return t.Publish(ctx, message)
 }
 
-// neighbours returns how many peers are on each topic.
-func (r *router) neighbours() map[Kind]int {
-	n := make(map[Kind]int)
+// neighbours returns how many peers are on each topic, and how many of these in our mesh.
+func (r *router) neighbours() (on, mesh map[Kind]int) {
+	on, mesh = make(map[Kind]int), make(map[Kind]int)
 	r.mu.Lock()
 	topics := maps.Clone(r.topics)
 	r.mu.Unlock()
 	for k, t := range topics {
-		n[k] = len(t.ListPeers())
+		on[k], mesh[k] = len(t.ListPeers()), r.mesh.size(t.String())
 	}
-	return n
+	return on, mesh
+}
+
+// meshed reports whether a message on a topic would go to anybody now.
+func (r *router) meshed(k Kind) bool {
+	r.mu.Lock()
+	t := r.topics[k]
+	r.mu.Unlock()
+	if t == nil {
+		return k == Transactions && len(r.ps.ListPeers(Topic(r.genesis, k))) > 0
+	}
+	return r.mesh.size(t.String()) > 0
 }
 
 // stop ends the router and returns its substreams, which its neighbours still think open. They are to be

@@ -14,6 +14,7 @@ type Stats struct {
 	Neighbours int            `json:"neighbours"`
 	Contacts   int            `json:"contacts"`
 	Topics     map[string]int `json:"topics"` // neighbours on each
+	Mesh       map[string]int `json:"mesh"`   // of these, those that messages are passed to at once
 	Final      uint32         `json:"final"`  // newest that gossip proved, or told
 	CatchUps   uint64         `json:"catch_ups"`
 	Messages   Counts         `json:"messages"`
@@ -22,14 +23,15 @@ type Stats struct {
 
 // Stats looks at the node.
 func (n *Node) Stats() Stats {
-	s := Stats{Addrs: n.addrs(), Topics: make(map[string]int), Messages: n.gate.Counts(), Traffic: n.meter.traffic(), Final: n.gate.Final(Finality)}
+	s := Stats{Addrs: n.addrs(), Topics: make(map[string]int), Mesh: make(map[string]int), Messages: n.gate.Counts(), Traffic: n.meter.traffic(), Final: n.gate.Final(Finality)}
 	n.mu.Lock()
 	s.Level, s.Neighbours, s.Contacts, s.CatchUps = n.level.String(), len(n.neighbours), len(n.contacts.list), n.catchUps
 	r := n.router
 	n.mu.Unlock()
 	if r != nil {
-		for k, c := range r.neighbours() {
-			s.Topics[k.String()] = c
+		on, mesh := r.neighbours()
+		for k, c := range on {
+			s.Topics[k.String()], s.Mesh[k.String()] = c, mesh[k]
 		}
 	}
 	return s

@@ -10,9 +10,13 @@ import (
 	"github.com/taolight/taolight/verify/grandpa"
 )
 
-// headEvery is how often, in blocks, the newest head is written while nothing else calls for it:
-// five minutes of finney, and 288 small writes a day.
-const headEvery = 25
+// headEvery is how often, in blocks, the newest head is written while nothing else calls for it: half an
+// hour of finney. A journal makes 16 KiB of each of these writes (see package storage), and what a power cut
+// takes back, one answer of sync/warp brings again.
+const headEvery = 150
+
+// headerEvery is which headers of the followed chain are handed to the store.
+const headerEvery = 25
 
 // restore proves the stored head again: the kept fragments lead from the checkpoint to the newest set
 // change, and the head's own justification from there to the head. What does not verify is left, and
@@ -201,7 +205,16 @@ func (n *Node) keepParts(r *watchResult) {
 	for _, text := range r.notes {
 		n.note("watch", "%s", text)
 	}
-	if n.watch.end(r) {
+	if len(r.shown) > 0 {
+		n.cfg.Shown(r.shown)
+	}
+	write := n.watch.end(r)
+	waiting := n.watch.waiting
+	n.watch.waiting = nil
+	for _, h := range waiting {
+		n.keepHeard(h)
+	}
+	if write {
 		n.keep(n.cfg.Store.Commit())
 	}
 	if err := n.watch.status.Error; err != "" && err != before {

@@ -61,6 +61,7 @@ type Config struct {
 	Demo       bool
 	BackDated  bool             // slots lie in the past on purpose (a demo chain): their age says nothing
 	Notes      func(Note)       // one call per change of state; nil: none
+	HealthTold bool             // somebody else notes what Status finds amiss
 	Now        func() time.Time // nil: time.Now
 	Seed       uint64           // of jitter and peer choice; 0: random
 	Watch      []uint16         // subnets whose commitments and epochs are kept with their proofs; needs a Store
@@ -77,6 +78,9 @@ type Config struct {
 	// finalized head has moved or finality was stopped by evidence. nil: neither.
 	Hosted func(ctx context.Context, h *p2p.Host) (wait func())
 	Moved  func(*Standing)
+	// Shown is given bundles of what a look at a watched subnet has newly proven, each of at most MaxShown bytes, with
+	// claims about commitments of one epoch and nothing else. It is called in the node's loop, and must not wait.
+	Shown func([][]byte)
 }
 
 // A Note is a change of state, for a log line.
@@ -478,6 +482,8 @@ func (n *Node) own(ctx context.Context, now time.Time, batch []any) []any {
 			}
 		case watched:
 			n.keepParts(e.watchResult)
+		case heard:
+			n.keepHeard(e)
 		case ordered:
 			out = append(out, n.obey(now, e.Orders)...)
 			close(e.done)
@@ -552,7 +558,7 @@ func (n *Node) execute(ctx context.Context, now time.Time, action any) {
 	}
 }
 
-// finalized keeps the head: at once after a jump over a set change, else every 25 blocks.
+// finalized keeps the head: at once after a jump over a set change, else every headEvery blocks.
 func (n *Node) finalized(now time.Time, a Finalized) {
 	n.finalMove = time.Now()
 	close(n.moved)
@@ -563,7 +569,7 @@ func (n *Node) finalized(now time.Time, a Finalized) {
 		return
 	}
 	for _, b := range a.Blocks {
-		if b.Header.Number%headEvery == 0 {
+		if b.Header.Number%headerEvery == 0 {
 			n.keep(n.cfg.Store.PutHeader(b.Header.Number, b.Hash, b.Header.Encode()))
 		}
 	}

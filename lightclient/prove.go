@@ -11,7 +11,9 @@ import (
 	"github.com/taolight/taolight/verify/drand"
 	"github.com/taolight/taolight/verify/fact"
 	"github.com/taolight/taolight/verify/grandpa"
+	"github.com/taolight/taolight/verify/scale"
 	"github.com/taolight/taolight/verify/subtensor"
+	"github.com/taolight/taolight/verify/trie"
 )
 
 // maxProveRounds bounds how often a draft is asked what it lacks.
@@ -191,7 +193,7 @@ func (l *look) supply(d *bundle.Draft, w bundle.Want) error {
 			return err
 		}
 	}
-	if !w.Header && len(w.Keys) == 0 {
+	if !w.Header && len(w.Keys)+len(w.Extrinsics) == 0 {
 		return nil
 	}
 	at, err := l.block(w.Number)
@@ -200,6 +202,19 @@ func (l *look) supply(d *bundle.Draft, w bundle.Want) error {
 	}
 	if w.Header {
 		if err := d.AddHeader(at.Header); err != nil {
+			return err
+		}
+	}
+	if len(w.Extrinsics) > 0 {
+		_, body, err := l.n.fetch(l.ctx, at.Hash, w.Number, true)
+		if err != nil {
+			return err
+		}
+		keys := make([][]byte, len(w.Extrinsics))
+		for i, index := range w.Extrinsics {
+			keys[i] = scale.AppendCompact(nil, uint64(index))
+		}
+		if err := d.AddExtrinsics(w.Number, trie.Ordered(body).Prove(keys...)); err != nil {
 			return err
 		}
 	}

@@ -303,7 +303,7 @@ func (n *Node) stepHealth(now time.Time) {
 	}
 	first := n.healthAt.IsZero()
 	n.healthAt = now
-	if first {
+	if first || n.cfg.HealthTold {
 		return // give the first dials their time
 	}
 	current := make(map[string]bool)

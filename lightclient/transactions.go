@@ -109,6 +109,18 @@ func (n *Node) Announce(ctx context.Context, extrinsic []byte, told map[string]b
 	return sent, nil
 }
 
+// Linked reports whether there is a peer that could take a transaction.
+func (n *Node) Linked() bool {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	for _, c := range n.conns {
+		if c.open && c.role != wire.RoleLight {
+			return true
+		}
+	}
+	return false
+}
+
 // Errors of MaySign.
 var (
 	// ErrConflict: two valid finalities contradict each other, so that nobody can say what the chain is.

@@ -48,6 +48,7 @@ type watch struct {
 	queues  map[watchKey]*watchedQueue
 	epochs  map[uint16]*watchedEpochs
 	status  WatchStatus
+	waiting []heard // evidence that came while a look was under way
 }
 
 type watchKey struct {
@@ -94,6 +95,7 @@ type WatchStatus struct {
 	Epochs   int      `json:"epochs"`   // since the start, with what they are recomputed from
 	// EpochBytes is what those come to.
 	EpochBytes int    `json:"epoch_bytes"`
+	Heard      int    `json:"heard"` // bundles of other light nodes that were kept
 	Error      string `json:"error,omitempty"`
 }
 
@@ -129,6 +131,8 @@ type watchResult struct {
 
 	revealed, lost, unproven int
 	epochs, epochBytes       int
+
+	shown [][]byte // what is new, in bundles that fit a message
 }
 
 // end takes the result of a look, and reports whether what was put in the store is to be written now.
@@ -343,6 +347,9 @@ func (l *look) grow(q *question, e *evidence, list []*Commitment, r *watchResult
 	}
 	if grown != nil {
 		r.parts = append(r.parts, grown)
+		if l.n.cfg.Shown != nil {
+			r.shown = append(r.shown, l.shown(grown.x, kept)...)
+		}
 	}
 	revealed, lost := e.settle(r, decided, kept)
 	for _, c := range kept {

@@ -29,14 +29,14 @@
 //
 // Flash wears by writing and each fsync costs it a block or more. The budget is 2 MB and 300 fsync a day, for 7,200 blocks:
 //
-//	head: one slot each 25 blocks      288 fsync   288 × 4 KiB          = 1.2 MB
+//	head: one slot each 150 blocks      48 fsync   48 × 4 KiB (16 KiB)  = 0.2 MB (0.8 MB)
 //	batch: one commit each 6 hours       8 fsync   4 × about 150 KB     = 0.6 MB
 //
-// (A test holds this for a day with 40 peers, a proof each hour, a restart and a set change: 300 fsync, 1.95 MB in whole
-// blocks. A head whose 20 authorities have all voted is 4.5 KB; deflated it fits one block.)
-//
-// That is by this package's own count. The kernel's is 6.1 MB on ext4 as it is usually mounted: each write also changes
-// the time of the file's inode, which the journal writes down some seconds later, 16 KiB for 4 (TestDeviceBudget).
+// In parentheses is what the kernel counts on ext4 as it is usually mounted: each write also changes the time of the
+// file's inode, which the journal writes down some seconds later, 16 KiB for 4, lazytime or not. That is why a head is
+// not written every 25 blocks, which would be 4.7 MB a day. Tests hold the budget by this package's own count, for a
+// day with 40 peers, a proof each hour, a restart and a set change (TestDayBudget), and by the kernel's
+// (TestDeviceBudget). A head whose 20 authorities have all voted is 4.5 KB; deflated it fits one block.
 //
 // An hourly commit would cost 48 fsync (bbolt syncs twice each) and break the budget, hence the 6 hours; a change of the
 // authority set is committed at once by the caller ([Store.Commit]) and costs two more. Growing the database file costs one

@@ -74,7 +74,7 @@ type Config struct {
 
 // Pace says how often the store writes by itself. A zero field keeps its default.
 type Pace struct {
-	HeadEvery   uint32        // blocks between two heads written by SetHead; 25
+	HeadEvery   uint32        // blocks between two heads written by SetHead; 150
 	CommitEvery time.Duration // between two commits made by Tick; 6 hours
 }
 
@@ -116,7 +116,7 @@ func (c Config) withDefaults() (Config, error) {
 
 func (p Pace) withDefaults() Pace {
 	if p.HeadEvery == 0 {
-		p.HeadEvery = 25
+		p.HeadEvery = 150
 	}
 	if p.CommitEvery <= 0 {
 		p.CommitEvery = 6 * time.Hour
@@ -252,6 +252,9 @@ func (s *Store) SetPace(p Pace) {
 	defer s.mu.Unlock()
 	s.cfg.Pace = p.withDefaults()
 }
+
+// Space returns the bytes that are free to this user and the size of the file system that holds dir; 0, 0 if unknown.
+func Space(dir string) (free, size uint64) { return space(dir) }
 
 // Degraded returns why the store runs from memory only, nil if it writes as it should.
 func (s *Store) Degraded() error {

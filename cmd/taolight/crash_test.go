@@ -37,7 +37,7 @@ var restoredLine = regexp.MustCompile(`restored #([0-9,]+)`)
 // TestCrashes kills a running node at random moments, every second time among lying peers, and between
 // two runs in three changes bytes of what it had stored. Each time it must open or rebuild its store,
 // get to the chain's finality again, show nothing false as final, and never go back by more than one
-// batch of 25 blocks while its store is whole (and one for the line that the kill came between).
+// batch of 150 blocks while its store is whole (and one for the line that the kill came between).
 func TestCrashes(t *testing.T) {
 	count := crashes(t)
 	seed := uint64(20261121)
@@ -152,7 +152,7 @@ func TestCrashes(t *testing.T) {
 		if seen > 0 {
 			shown++
 		}
-		if whole && first > 0 && i > 0 && first+26 < before {
+		if whole && first > 0 && i > 0 && first+151 < before {
 			t.Errorf("run %d: began at #%d, the run before had shown #%d final:\n%s", i, first, before, strings.Join(log[:min(len(log), 12)], "\n"))
 		}
 		// What was damaged is whole again when a run has kept a head after it: the second line says so.

@@ -44,6 +44,8 @@ type governor struct {
 
 	uplink, hook *rig.Hook // nil: none
 
+	after func(ctx context.Context) // called behind each step, in the loop; nil: nothing is
+
 	began  time.Time
 	pulse  atomic.Uint64
 	warned map[string]bool
@@ -237,6 +239,9 @@ func (g *governor) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		wait := g.step(ctx)
+		if g.after != nil && ctx.Err() == nil {
+			g.after(context.WithValue(ctx, asIs{}, true))
+		}
 		for _, ask := range asked {
 			close(ask)
 		}
@@ -365,7 +370,9 @@ func (g *governor) step(ctx context.Context) time.Duration {
 	if a.Changed || first && a.Level < power.Full {
 		g.note("power", false, "level %s: %s", a.Level, a.Why.Text)
 	}
-	g.tellWarnings(a.Warnings)
+	if g.after == nil { // else that tells them with all others
+		g.tellWarnings(a.Warnings)
+	}
 	obey, cancel := context.WithTimeout(ctx, obeyWait)
 	defer cancel()
 	if changed {
@@ -497,8 +504,14 @@ func (g *governor) report() *power.Report {
 	return g.actions.Report(&g.cfg, &g.state, &g.in)
 }
 
+// asIs marks the context of a question that comes from the loop itself: it is answered by what is known.
+type asIs struct{}
+
 // fresh has the meters read again if that was a while ago, and waits for it a little.
 func (g *governor) fresh(ctx context.Context) {
+	if ctx.Value(asIs{}) != nil {
+		return
+	}
 	g.mu.Lock()
 	old := !g.stepped || g.mono()-g.polled >= askAfter
 	g.mu.Unlock()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/taolight/taolight/gossip"
 	"github.com/taolight/taolight/internal/config"
 	"github.com/taolight/taolight/internal/control"
 	"github.com/taolight/taolight/internal/demonet"
@@ -18,6 +19,7 @@ import (
 	"github.com/taolight/taolight/lightclient/runtime"
 	"github.com/taolight/taolight/lightclient/tx"
 	"github.com/taolight/taolight/storage"
+	"github.com/taolight/taolight/verify/bundle"
 )
 
 // demoWatchEvery is how many blocks lie between two looks at the commitments of a demo network.
@@ -35,6 +37,7 @@ type instance struct {
 	local    *control.Local
 	talk     *talk            // nil: it does not gossip
 	governor *governor        // nil: joined for one question
+	vigil    *vigil           // the same
 	governed <-chan struct{}  // closed when that has ended
 	net      *demonet.Network // our own, on the demo network
 	cancel   context.CancelFunc
@@ -125,6 +128,17 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 			return fail(err)
 		}
 		s.governor.attach(s, &light)
+		s.vigil = newVigil(s, notes)
+		light.HealthTold, s.governor.after = true, s.vigil.tick
+	}
+	told := &herald{talk: s.talk, ctx: ctx}
+	if s.talk != nil {
+		moved := light.Moved
+		light.Moved = func(st *lightclient.Standing) {
+			moved(st)
+			told.moved(st)
+		}
+		light.Shown = told.shown
 	}
 	s.node, err = lightclient.New(light)
 	if err != nil {
@@ -143,7 +157,7 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 			return fail(err)
 		}
 	}
-	pool, err := tx.New(tx.Config{Node: sender, Store: s.store, Notes: func(format string, args ...any) {
+	pool, err := tx.New(tx.Config{Node: sender, Store: s.store, Linked: s.node.Linked, Notes: func(format string, args ...any) {
 		if notes != nil {
 			notes(lightclient.Note{Topic: "tx", Text: fmt.Sprintf(format, args...)})
 		}
@@ -151,18 +165,36 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 	if err != nil {
 		return fail(err)
 	}
+	carrier, err := s.courier(ctx, notes)
+	if err != nil {
+		return fail(err)
+	}
+	if s.talk != nil {
+		if carrier != nil {
+			s.talk.cfg.Courier = carrier
+		}
+		fact := s.talk.cfg.Fact
+		told.node, told.pool = s.node, pool
+		s.talk.cfg.Fact = func(k gossip.Kind, x *bundle.Bundle) {
+			if fact != nil {
+				fact(k, x)
+			}
+			told.fact(k, x)
+		}
+	}
 	s.local = &control.Local{
 		Talk: s.talk.talking(), Pool: pool,
 		Node: s.node, Checkpoint: p.root, Root: p.from, Store: s.store, DataDir: p.dir,
 		Version: version, Demo: p.demo, Joined: joined,
 	}
 	if s.governor != nil {
-		s.governor.node, s.local.Governor = s.node, s.governor
+		s.governor.node, s.local.Governor, s.local.Health = s.node, s.governor, s.vigil.look
 		done := make(chan struct{})
 		s.governed = done
 		go func() {
 			defer close(done)
 			s.governor.run(ctx)
+			s.vigil.sending.Wait()
 		}()
 	}
 	ended := make(chan error, 1)
@@ -172,6 +204,9 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 		defer close(followed)
 		pool.Run(ctx)
 	}()
+	if carrier != nil {
+		go carrier.pool.Run(ctx)
+	}
 	go func() {
 		err := s.node.Run(ctx)
 		cancel()

@@ -133,7 +133,7 @@ headers, finality and storage, from a checkpoint on, with no server to trust.`,
 	a.settings(root, readerSettings...)
 	root.AddGroup(&cobra.Group{ID: "node", Title: "The node:"}, &cobra.Group{ID: "ask", Title: "Asking it:"},
 		&cobra.Group{ID: "key", Title: "Keys and neurons:"}, &cobra.Group{ID: "file", Title: "Files:"})
-	root.AddCommand(a.runCommand(), a.demoCommand(), a.powerCommand(),
+	root.AddCommand(a.runCommand(), a.demoCommand(), a.powerCommand(), a.doctorCommand(), a.benchCommand(), a.bugreportCommand(),
 		a.statusCommand(), a.peersCommand(), a.headCommand(), a.getCommand(),
 		a.metagraphCommand(), a.yumaCommand(), a.subnetsCommand(), a.accountCommand(),
 		a.commitsCommand(), a.weightsCommand(), a.bundleCommand(), a.callCommand(), a.runtimeCommand(), a.gossipCommand(),

@@ -2,12 +2,11 @@ package main
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"os"
-	"strconv"
 	"strings"
-	"time"
+
+	"github.com/taolight/taolight/internal/figure"
 )
 
 // A style colours words on a terminal, and leaves them plain elsewhere.
@@ -39,63 +38,13 @@ func printJSON(w io.Writer, v any) error {
 	return e.Encode(v)
 }
 
-// block prints a block number as people write it: #8,867,448.
-func block(n uint32) string { return "#" + group(uint64(n)) }
-
-// group puts commas between thousands.
-func group(n uint64) string {
-	s := strconv.FormatUint(n, 10)
-	for i := len(s) - 3; i > 0; i -= 3 {
-		s = s[:i] + "," + s[i:]
-	}
-	return s
-}
-
-// short shortens a hash for a line that has others.
-func short(hash string) string {
-	if len(hash) < 20 {
-		return hash
-	}
-	return hash[:10] + "…" + hash[len(hash)-4:]
-}
-
-// size prints bytes.
-func size(n uint64) string {
-	switch {
-	case n < 10_000:
-		return fmt.Sprintf("%d B", n)
-	case n < 10_000_000:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	}
-	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-}
-
-// span prints a duration in its greatest unit.
-func span(seconds float64) string {
-	d := time.Duration(seconds * float64(time.Second))
-	switch {
-	case d < 0:
-		return "-" + span(-seconds)
-	case d < 2*time.Minute:
-		return fmt.Sprintf("%ds", int(d.Seconds()))
-	case d < 2*time.Hour:
-		return fmt.Sprintf("%dmin", int(d.Minutes()))
-	case d < 48*time.Hour:
-		return fmt.Sprintf("%dh", int(d.Hours()))
-	}
-	return fmt.Sprintf("%d days", int(d.Hours()/24))
-}
-
-// count prints a number with its noun.
-func count(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	if stem, ok := strings.CutSuffix(noun, "ty"); ok {
-		return group(uint64(n)) + " " + stem + "ties"
-	}
-	return group(uint64(n)) + " " + noun + "s"
-}
+// Figures are written as everywhere.
+func block(n uint32) string           { return figure.Block(n) }
+func group(n uint64) string           { return figure.Group(n) }
+func short(hash string) string        { return figure.Short(hash) }
+func size(n uint64) string            { return figure.Size(n) }
+func span(seconds float64) string     { return figure.Span(seconds) }
+func count(n int, noun string) string { return figure.Count(n, noun) }
 
 // wrap breaks a text into lines of at most 80 columns behind an indent. Words longer than a line
 // stay whole, so that addresses can be copied.

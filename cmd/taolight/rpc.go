@@ -27,6 +27,7 @@ func (s *instance) serveRPC(ctx context.Context, j *journal) (stop func(), err e
 	if err != nil {
 		if s.cfg.Origin("rpc.listen") == "default" {
 			j.warn("rpc", "%v: no JSON-RPC (--rpc-listen)", err)
+			s.vigil.closed(err.Error(), "")
 			return func() {}, nil
 		}
 		return nil, control.Errorf(control.Failure, "JSON-RPC: %w", err).WithHint("give another --rpc-listen ADDRESS:PORT, or none")
@@ -43,12 +44,14 @@ func (s *instance) serveRPC(ctx context.Context, j *journal) (stop func(), err e
 		Chain: s.node, Genesis: s.root.Genesis, Version: version, Best: cfg.Best, Hosts: cfg.Hosts, Origins: cfg.Origins,
 		Limits: rpc.Limits{Rate: cfg.Rate},
 	}
+	var server *rpc.Server
+	web := newWeb(s, func() rpc.Stats { return server.Stats() })
+	c.Pages = web.serve
 	c.Name, c.Type, c.Properties = s.chainWords()
 	if sends(cfg, addr) {
 		c.Pool = s.local.Pool
 	}
-	server, err := rpc.New(c)
-	if err != nil {
+	if server, err = rpc.New(c); err != nil {
 		stop()
 		return nil, err
 	}
@@ -62,6 +65,7 @@ func (s *instance) serveRPC(ctx context.Context, j *journal) (stop func(), err e
 		shown = "blocks that may still be replaced"
 	}
 	j.say("rpc", "JSON-RPC on ws://%s and http://%s, showing %s", addr, addr, shown)
+	j.say("page", "status page on http://%s/, figures for Prometheus on /metrics", addr)
 	if !addr.Addr().IsLoopback() {
 		j.warn("rpc", "whoever reaches %s can ask this node, without a password", addr)
 	}

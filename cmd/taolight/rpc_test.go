@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"net/http"
 	"net/netip"
@@ -41,5 +42,30 @@ func askRPC(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer r.Body.Close()
 	_, err = io.Copy(ts.Stdout(), r.Body)
+	ts.Check(err)
+}
+
+// browse LOG PATH [-host NAME] [-accept TYPE] asks the node that wrote LOG as a browser does, and prints the code, the
+// type and the answer.
+func browse(ts *testscript.TestScript, neg bool, args []string) {
+	if neg || len(args) < 2 || len(args)%2 != 0 {
+		ts.Fatalf("usage: browse LOG PATH [-host NAME] [-accept TYPE]")
+	}
+	r, err := http.NewRequest("GET", rpcURL.FindString(ts.ReadFile(args[0]))+args[1], nil)
+	ts.Check(err)
+	r.Header.Set("Accept", "text/html,*/*;q=0.8")
+	for i := 2; i < len(args); i += 2 {
+		switch args[i] {
+		case "-host":
+			r.Host = args[i+1]
+		case "-accept":
+			r.Header.Set("Accept", args[i+1])
+		}
+	}
+	a, err := http.DefaultClient.Do(r)
+	ts.Check(err)
+	defer a.Body.Close()
+	fmt.Fprintf(ts.Stdout(), "%d %s\n", a.StatusCode, a.Header.Get("Content-Type"))
+	_, err = io.Copy(ts.Stdout(), a.Body)
 	ts.Check(err)
 }

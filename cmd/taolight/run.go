@@ -159,6 +159,7 @@ func (a *app) startNode(ctx context.Context, cfg *config.Config, demo demonet.Co
 	server, err := control.Listen(p.dir)
 	if err != nil {
 		j.warn("control", "%v; taolight status and the like cannot ask this node", err)
+		s.vigil.closed("", err.Error())
 	} else {
 		go server.Serve(ctx, s.local.Handle)
 	}

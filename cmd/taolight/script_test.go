@@ -47,6 +47,7 @@ func TestScript(t *testing.T) {
 			"set":     set,
 			"axon":    serveAxon,
 			"rpc":     askRPC,
+			"browse":  browse,
 			"manager": serviceManager,
 		},
 	})

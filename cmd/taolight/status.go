@@ -5,9 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -26,14 +30,25 @@ func (a *app) reader(cmd *cobra.Command) *cobra.Command {
 }
 
 func (a *app) statusCommand() *cobra.Command {
-	return a.reader(&cobra.Command{
+	var every time.Duration
+	cmd := a.reader(&cobra.Command{
 		Use:   "status",
-		Short: "one screen: finality, trust, peers, store, health",
-		Long: `Shows how the node of this data directory is doing. With none running, joins the
-network once to answer. Ends with 4 when the head is old or not caught up, with 6
-when there is no peer.`,
+		Short: "one screen: finality, trust, peers, store, power, health",
+		Long: `Shows how the node of this data directory is doing, each line beginning with what it
+is about, and last what is not as it should be, with its remedy. With no node running,
+joins the network once to answer. Ends with 4 when the head is old or not caught up,
+with 6 when there is no peer. --watch shows it again and again, until Ctrl-C.`,
+		Example: `  taolight status
+  taolight status --watch
+  taolight status | grep ^peers`,
 		Args: cobra.NoArgs,
 		RunE: a.do(func(cmd *cobra.Command, _ []string) error {
+			if cmd.Flags().Changed("watch") {
+				if every < watchLeast {
+					return usage("--watch=%v: want %v or more", every, watchLeast)
+				}
+				return a.watchStatus(cmd, every)
+			}
 			return a.ask(cmd, false, func(ctx context.Context, who control.Answerer) error {
 				s, err := who.Status(ctx)
 				if err != nil {
@@ -43,6 +58,58 @@ when there is no peer.`,
 			})
 		}),
 	})
+	cmd.Flags().DurationVar(&every, "watch", 0, "show it every so often (without a value: 2s)")
+	cmd.Flags().Lookup("watch").NoOptDefVal = "2s"
+	return cmd
+}
+
+// watchLeast is how often a status is looked at the most.
+const watchLeast = 500 * time.Millisecond
+
+// watchStatus shows a status until it is interrupted: on a terminal in one place, elsewhere one below the other.
+func (a *app) watchStatus(cmd *cobra.Command, every time.Duration) error {
+	cfg, err := a.config(cmd)
+	if err != nil {
+		return err
+	}
+	ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	c, s, err := a.findOrJoin(ctx, cfg)
+	if err != nil {
+		return err
+	}
+	var who control.Answerer = c
+	if c == nil {
+		defer s.stop(leaveTime)
+		who = s.local
+	}
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		asking, cancel := context.WithTimeout(ctx, max(a.timeout, time.Second))
+		st, err := who.Status(asking)
+		cancel()
+		if ctx.Err() != nil {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		if bool(a.style) && !a.json {
+			fmt.Fprint(a.stdout, "\x1b[H\x1b[2J")
+		}
+		if err := a.showStatus(st); err != nil && !errors.As(err, new(quiet)) {
+			return err
+		}
+		if !bool(a.style) && !a.json {
+			fmt.Fprintln(a.stdout)
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+	}
 }
 
 // showStatus prints a status and ends with its code.
@@ -95,8 +162,19 @@ func (a *app) printStatus(w io.Writer, s *control.Status, neurons []*control.Neu
 	} else {
 		state = st.bad(state)
 	}
+	last := ""
 	line := func(topic, format string, args ...any) {
-		fmt.Fprintf(w, "%s %s\n", st.bold(fmt.Sprintf("%-8s", topic)), fmt.Sprintf(format, args...))
+		if topic == "" { // it goes on: for grep each line says what it is about
+			topic = last
+		}
+		last = topic
+		text := fmt.Sprintf(format, args...)
+		if len(text) > 71 && !strings.Contains(text, "\x1b") {
+			text = strings.TrimSpace(wrap(text, "         "))
+		}
+		for part := range strings.SplitSeq(text, "\n") {
+			fmt.Fprintf(w, "%s %s\n", st.bold(fmt.Sprintf("%-8s", topic)), strings.TrimSpace(part))
+		}
 	}
 	if f := s.Finalized; f != nil {
 		best := ""
@@ -134,7 +212,7 @@ func (a *app) printStatus(w io.Writer, s *control.Status, neurons []*control.Neu
 			group(uint64(v.Revealed)), group(uint64(v.Lost)), group(uint64(v.Pending)), block(v.LastLook))
 		line("", "%s of %s since the start", count(v.Epochs, "epoch"), size(uint64(v.EpochBytes)))
 		if v.Error != "" {
-			fmt.Fprint(w, wrap("the last look: "+printable(v.Error), "         "))
+			line("", "the last look: %s", printable(v.Error))
 		}
 		if s.Disk != nil {
 			line("", "%s kept of at most %s", size(uint64(s.Disk.ArchiveBytes)), size(uint64(s.Disk.ArchiveLimit)))

@@ -183,14 +183,20 @@ Coldkeys are never read: what one signs is signed by its owner's own signer.`,
 
 func (a *app) txSubmitCommand() *cobra.Command {
 	var s sending
-	signature := ""
+	signature, toFile := "", ""
 	cmd := a.reader(&cobra.Command{
 		Use:   "submit FILE|HEX",
 		Short: "send a signed transaction",
 		Long: `Sends a payload with its signature: one that tx sign wrote, or one of tx build or of
 polkadot.js with --signature; or a ready extrinsic in hex. The signature may be of any
 scheme of Substrate (sr25519, ed25519, ecdsa). It is verified here, and the chain's own
-runtime is asked, before any peer hears of it.`,
+runtime is asked, before any peer hears of it.
+
+A node without a peer of the chain verifies the signature and hands the transaction to
+other light nodes, of which one that has such peers may carry it (setting "carry"). The
+proof of what became of it comes back. With --to-file it is written for a stick instead,
+and no node is asked: taolight gossip import FILE takes it elsewhere. Both need the
+payload, and one that has an era.`,
 		Args: oneFile,
 		RunE: a.do(func(cmd *cobra.Command, args []string) error {
 			var q control.SubmitQuestion
@@ -215,6 +221,9 @@ runtime is asked, before any peer hears of it.`,
 					q.Payload = b
 				}
 			}
+			if toFile != "" {
+				return a.pack(toFile, q)
+			}
 			return a.ask(cmd, true, func(ctx context.Context, who control.Answerer) error {
 				return a.send(a.telling(ctx), who, q, s.wait)
 			})
@@ -222,8 +231,38 @@ runtime is asked, before any peer hears of it.`,
 	})
 	cmd.GroupID = ""
 	cmd.Flags().StringVar(&signature, "signature", "", "the signature, in hex, as the signer gave it")
+	cmd.Flags().StringVar(&toFile, "to-file", "", "write it to this file for others to carry, and send nothing")
 	s.flags(cmd)
 	return cmd
+}
+
+// pack writes a transaction as it travels between light nodes.
+func (a *app) pack(name string, q control.SubmitQuestion) error {
+	if err := checkOut(name); err != nil {
+		return err
+	}
+	if len(q.Payload) == 0 {
+		return usage("--to-file: a ready extrinsic does not say what its signature covers beside it; give the payload with its signature")
+	}
+	var signature []byte
+	if q.Signature != "" {
+		var err error
+		if signature, err = verify.ParseHex(q.Signature); err != nil {
+			return usage("--signature: %w", err)
+		}
+	}
+	p, err := tx.Pack(q.Payload, signature)
+	switch {
+	case errors.Is(err, tx.ErrSignature):
+		return control.Errorf(control.Unproven, "%w", err)
+	case err != nil:
+		return usage("%w", err)
+	}
+	if err := a.writeOut(name, p.Append(nil)); err != nil {
+		return err
+	}
+	a.warn("%s of %v, nonce %d: blocks from %s to %s may hold it; take it elsewhere with taolight gossip import", short(p.Hash().String()), p.From, p.Nonce, block(p.Birth), block(p.Last()))
+	return nil
 }
 
 func (a *app) txStatusCommand() *cobra.Command {
@@ -272,7 +311,13 @@ func (a *app) send(ctx context.Context, who control.Answerer, q control.SubmitQu
 	if err != nil {
 		return err
 	}
-	if t := &l.List[0]; !t.Done() {
+	if t := &l.List[0]; l.Neighbours != nil && !t.Done() {
+		to := "held for light nodes that come, for there is none now"
+		if *l.Neighbours > 0 {
+			to = "handed to " + count(*l.Neighbours, "light node")
+		}
+		a.warn("no peer of the chain: %s is %s; one that has such peers may carry it, and sends the proof back", short(t.Hash), to)
+	} else if !t.Done() {
 		to := "to nobody yet, for there is no peer"
 		if t.Sent > 0 {
 			to = "to " + count(t.Sent, "peer")
@@ -320,6 +365,8 @@ func ended(t *tx.Tracked, waited bool) error {
 		return control.Errorf(control.Undecided, "%w", err).WithHint("taolight tx status %s tells when it is decided", t.Hash)
 	case t.State == tx.Included:
 		return control.Errorf(control.Undecided, "%w", err)
+	case t.State == tx.Unheard:
+		return control.Errorf(control.Undecided, "%w", err).WithHint("whoever has a peer of the chain can tell by the account's nonce")
 	case t.State == tx.Lapsed:
 		return control.Errorf(control.Stale, "%w", err).WithHint("make it anew")
 	}

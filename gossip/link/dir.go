@@ -13,6 +13,7 @@ import (
 
 	"github.com/taolight/taolight/gossip/carrier"
 	"github.com/taolight/taolight/verify/bundle"
+	"github.com/taolight/taolight/verify/extrinsic"
 )
 
 // Our own limits on a folder.
@@ -28,6 +29,7 @@ type dir struct {
 	path  string
 	own   string // the file we wrote last
 	wrote time.Time
+	posts map[string]bool   // files with posts that we wrote, and that are still to be told
 	seen  map[string]string // files looked at, by name: size and time
 	join  carrier.Joiner
 }
@@ -50,7 +52,7 @@ func (d *dir) Run(ctx context.Context, out <-chan Load, in func([]byte)) error {
 				return fmt.Errorf("%v: %w", d, err)
 			}
 			clear(d.seen) // another stick may come
-			d.own, told = "", 0
+			d.own, d.posts, told = "", nil, 0
 			continue
 		}
 		if err := d.read(in); err != nil {
@@ -62,7 +64,43 @@ func (d *dir) Run(ctx context.Context, out <-chan Load, in func([]byte)) error {
 			}
 			told = l.Number
 		}
+		if err := d.post(l.Posts); err != nil {
+			return fmt.Errorf("%v: %w", d, err)
+		}
 	}
+}
+
+// post puts each message that is to be told into a file of its own, and takes those of ours out that are not
+// any more.
+func (d *dir) post(posts []Post) error {
+	now := make(map[string]bool, len(posts))
+	for _, p := range posts {
+		ending := "tlx"
+		if p.Ended {
+			ending = "tlb"
+		}
+		name := fmt.Sprintf("taolight-tx-%x.%s", p.ID[:8], ending)
+		if now[name] = true; d.posts[name] || d.seen[name] != "" {
+			continue // there already, from us or another node
+		}
+		if _, err := os.Lstat(filepath.Join(d.path, name)); err == nil {
+			continue
+		}
+		if err := d.place(name, p.Message); err != nil {
+			return err
+		}
+		if d.posts == nil {
+			d.posts = make(map[string]bool)
+		}
+		d.posts[name] = true
+	}
+	for name := range d.posts {
+		if !now[name] {
+			os.Remove(filepath.Join(d.path, name))
+			delete(d.posts, name)
+		}
+	}
+	return nil
 }
 
 // write puts the load into the folder whole, and takes our last one out.
@@ -73,17 +111,7 @@ func (d *dir) write(l Load) error {
 		d.wrote = time.Now() // another node's, of the same block
 		return nil
 	}
-	f, err := os.CreateTemp(d.path, ".taolight-*"+tempSuffix)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(l.Long)
-	err = errors.Join(err, f.Sync(), f.Close())
-	if err == nil {
-		err = os.Rename(f.Name(), filepath.Join(d.path, name))
-	}
-	if err != nil {
-		os.Remove(f.Name())
+	if err := d.place(name, l.Long); err != nil {
 		return err
 	}
 	if d.own != "" {
@@ -91,6 +119,23 @@ func (d *dir) write(l Load) error {
 	}
 	d.own, d.wrote = name, time.Now()
 	return nil
+}
+
+// place puts a file into the folder whole, or not at all.
+func (d *dir) place(name string, b []byte) error {
+	f, err := os.CreateTemp(d.path, ".taolight-*"+tempSuffix)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(b)
+	err = errors.Join(err, f.Sync(), f.Close())
+	if err == nil {
+		err = os.Rename(f.Name(), filepath.Join(d.path, name))
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
 }
 
 // read takes what is new in the folder: bundles, and files with chunks.
@@ -102,7 +147,7 @@ func (d *dir) read(in func([]byte)) error {
 	looked := 0
 	for _, e := range entries {
 		name := e.Name()
-		if !e.Type().IsRegular() || name == d.own || strings.HasPrefix(name, ".") || looked == maxFiles {
+		if !e.Type().IsRegular() || name == d.own || d.posts[name] || strings.HasPrefix(name, ".") || looked == maxFiles {
 			continue
 		}
 		looked++
@@ -122,7 +167,7 @@ func (d *dir) read(in func([]byte)) error {
 		if err != nil {
 			continue // gone again, or not ours to read
 		}
-		if bundle.CheckMagic(b) == nil {
+		if bundle.CheckMagic(b) == nil || extrinsic.Is(b) {
 			in(b)
 			continue
 		}

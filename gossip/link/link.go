@@ -28,6 +28,14 @@ type Load struct {
 	Number uint32 // of the finalized block that it proves
 	Short  []byte // a message for those that are in the same authority set
 	Long   []byte // a bundle from the trust root on, for anybody
+	Posts  []Post // transactions, and what became of such, oldest first
+}
+
+// A Post is a message that does not depend on how far who gets it has come.
+type Post struct {
+	ID      [32]byte
+	Message []byte
+	Ended   bool // it tells what became of transactions
 }
 
 // A Link is a way to other light nodes. Run takes a Load at each tick of the node, the same again if

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -18,6 +19,7 @@ import (
 	"github.com/taolight/taolight/gossip/carrier"
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
+	"github.com/taolight/taolight/verify/extrinsic"
 )
 
 // load is a well-formed bundle in which nothing is true; links do not ask.
@@ -26,7 +28,7 @@ func load(number uint32) Load {
 		Final:  &bundle.Fragment{Header: &verify.Header{Number: number}, Votes: bundle.Votes{Round: 1, List: make([]bundle.Vote, 3)}},
 		Claims: []bundle.Claim{bundle.HeaderClaim{Number: number}}}
 	b := x.Encode()
-	return Load{number, b, b}
+	return Load{Number: number, Short: b, Long: b}
 }
 
 // running runs a link until the test ends; in gives what it received.
@@ -62,6 +64,45 @@ func expect(t *testing.T, in chan []byte, want []byte) {
 		}
 	case <-time.After(20 * time.Second):
 		t.Fatal("nothing came")
+	}
+}
+
+// TestDirPosts: transactions are files of their own, which come to the other side once and go when they are over.
+func TestDirPosts(t *testing.T) {
+	path := t.TempDir()
+	a, ina := running(t, parse(t, "dir:"+path))
+	b, inb := running(t, parse(t, "dir:"+path))
+	parcel := append([]byte(extrinsic.Magic), "of which links know no more than how it begins"...)
+	l := load(1)
+	l.Posts = []Post{{ID: [32]byte{7}, Message: parcel}}
+	a <- l
+	a <- l
+	a <- l
+	b <- Load{}
+	b <- Load{}
+	got := [][]byte{<-inb, <-inb}
+	if !bytes.Equal(got[0], l.Long) || !bytes.Equal(got[1], parcel) {
+		t.Errorf("%.40q", got)
+	}
+	l.Posts = []Post{{ID: [32]byte{8}, Message: l.Long, Ended: true}}
+	a <- l
+	a <- l
+	a <- l
+	names := func() (list []string) {
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			list = append(list, e.Name())
+		}
+		return list
+	}
+	if got := names(); !slices.Equal(got, []string{"taolight-01020304-1.tlb", "taolight-tx-0800000000000000.tlb"}) {
+		t.Errorf("in the folder: %v", got)
+	}
+	if len(ina)+len(inb) > 0 {
+		t.Error("something came twice")
 	}
 }
 

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
+	"net/url"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -67,11 +68,13 @@ type Config struct {
 	Watch       []uint16 // subnets whose weight commitments are kept with their proofs
 	ArchiveMB   int      // bound of what is kept of them, in millions of bytes, 1 to MaxArchiveMB
 	Gossip      bool     // hand proofs to other light nodes and take theirs
+	Carry       string   // whose transactions to carry to the chain: "off", "lan" or "all"
 	LAN         bool     // look for them on the local network, and be found there
 	Listen      []string // multiaddrs to listen on for them; empty: port GossipPort, on loopback for a demo network
 	Carriers    []string // dir:PATH, serial:DEVICE or exec:COMMAND, which carry proofs without an internet
 	MaxMBPerDay float64  // millions of bytes a day in both directions; 0: no limit
 	RPC         RPC
+	Alerts      Alerts
 	Power       Power
 	DemoNeurons bool // a demo network has two miners and a validator in it
 	Neuron      Neuron
@@ -89,6 +92,17 @@ type RPC struct {
 	Hosts   []string // names by which it may be asked
 	Rate    int      // requests a second of one address; 0: no limit
 }
+
+// Alerts wake the owner.
+type Alerts struct {
+	Exec    string   // command; empty: none
+	Webhook string   // web address; empty: none
+	On      []string // of AlertTopics
+	Every   int      // least minutes between two of one kind
+}
+
+// AlertTopics are what alerts can be about.
+var AlertTopics = []string{"commits", "neurons", "deadline", "finality", "power"}
 
 // None is what RPC.Listen is where nobody may ask.
 const None = "none"
@@ -163,6 +177,8 @@ var settings = []Setting{
 		set: func(c *Config, v []string) (err error) { c.ArchiveMB, err = between(v[0], 1, MaxArchiveMB); return err }},
 	{Key: "gossip", Help: "on: hand proofs to other light nodes and take theirs; off", Default: "on",
 		set: func(c *Config, v []string) (err error) { c.Gossip, err = onOff(v[0]); return err }},
+	{Key: "carry", Help: "whose transactions to carry to the chain: off, lan (neighbours of private networks) or all", Default: "lan",
+		set: func(c *Config, v []string) (err error) { c.Carry, err = oneOf(v[0], "off", "lan", "all"); return err }},
 	{Key: "lan", Help: "on: find light nodes on the local network, and be found (mDNS); off", Default: "on",
 		set: func(c *Config, v []string) (err error) { c.LAN, err = onOff(v[0]); return err }},
 	{Key: "listen", Help: "where light nodes may dial, like /ip4/0.0.0.0/tcp/30334", List: true,
@@ -191,6 +207,15 @@ var settings = []Setting{
 		set: func(c *Config, v []string) (err error) { c.RPC.Hosts, err = hosts(v); return err }},
 	{Key: "rpc.rate", Help: "requests a second that one address may make; 0: no limit", Default: "1000",
 		set: func(c *Config, v []string) (err error) { c.RPC.Rate, err = between(v[0], 0, 1e6); return err }},
+
+	{Key: "alerts.exec", Flag: "alert-exec", Help: "command to run for each alert; its environment tells what it is", Default: "",
+		set: func(c *Config, v []string) error { c.Alerts.Exec = v[0]; return nil }},
+	{Key: "alerts.webhook", Flag: "alert-webhook", Help: "web address to send each alert to, as JSON", Default: "",
+		set: func(c *Config, v []string) (err error) { c.Alerts.Webhook, err = webhook(v[0]); return err }},
+	{Key: "alerts.on", Flag: "alert-on", Help: "commits, neurons, deadline, finality or power", Default: "", List: true,
+		set: func(c *Config, v []string) (err error) { c.Alerts.On, err = alertTopics(v); return err }},
+	{Key: "alerts.every", Flag: "alert-every", Help: "least minutes between two alerts of one kind", Default: "60",
+		set: func(c *Config, v []string) (err error) { c.Alerts.Every, err = between(v[0], 1, 10080); return err }},
 
 	{Key: "power.sources", Flag: "power-source", Help: "meter to read: auto, none, sysfs, vedirect:PORT, nut:UPS@HOST, …", Default: "auto", List: true,
 		set: func(c *Config, v []string) (err error) { c.Power.Sources, err = powerSources(v); return err }},
@@ -406,6 +431,31 @@ func hosts(list []string) ([]string, error) {
 			return nil, fmt.Errorf("%w %q: want a name without port, like pi.lan", ErrValue, s)
 		}
 		out = append(out, strings.ToLower(s))
+	}
+	return out, nil
+}
+
+// webhook accepts an address that something can be sent to. The error does not repeat it, as it may be a secret.
+func webhook(s string) (string, error) {
+	u, err := url.Parse(s)
+	if s != "" && (err != nil || u.Scheme != "http" && u.Scheme != "https" || u.Host == "") {
+		return "", fmt.Errorf("%w: want a web address like https://example.org/hook", ErrValue)
+	}
+	return s, nil
+}
+
+func alertTopics(list []string) ([]string, error) {
+	var out []string
+	for _, s := range list {
+		if s == "" {
+			continue
+		}
+		if _, err := oneOf(s, AlertTopics...); err != nil {
+			return nil, err
+		}
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
 	}
 	return out, nil
 }

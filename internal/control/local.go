@@ -34,6 +34,8 @@ type Local struct {
 	Governor   Governed          // nil: nobody looks after its power
 	Second     *lightclient.Node // the light node beside this one on a demo network, which has no peer of the chain
 	Pool       *tx.Pool          // nil: no transactions
+	// Health says what is amiss, by a status that tells the rest; nil: what node and power say.
+	Health func(*Status) []lightclient.Warning
 }
 
 // Handle answers one question of a Client.
@@ -169,11 +171,14 @@ func (l *Local) Status(ctx context.Context) (*Status, error) {
 		out.Measures = m
 		// The node alone knows no more than whether the clock is behind the chain.
 		out.Clock = lightclient.ClockStatus{Trust: m.ClockTrust, Text: m.ClockWhy}
-		if m.Report != nil {
+		if m.Report != nil && l.Health == nil { // which takes them from there
 			for _, w := range m.Warnings {
 				out.Health = append(out.Health, lightclient.Warning(w))
 			}
 		}
+	}
+	if l.Health != nil {
+		out.Health = l.Health(out)
 	}
 	return out, nil
 }

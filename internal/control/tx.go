@@ -8,10 +8,12 @@ import (
 	"net/netip"
 	"time"
 
+	"github.com/taolight/taolight/gossip"
 	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/lightclient/runtime/metadata"
 	"github.com/taolight/taolight/lightclient/tx"
 	"github.com/taolight/taolight/verify"
+	"github.com/taolight/taolight/verify/extrinsic"
 )
 
 // The calls that a TxCall knows by a name of their own; TxRaw is any other.
@@ -161,12 +163,17 @@ type Transactions struct {
 	Demo    bool         `json:"demo"`
 	Joined  bool         `json:"joined_for_this_question"`
 	List    []tx.Tracked `json:"transactions"`
+	// Neighbours is to how many light nodes the transaction was handed, where there is no peer of the chain.
+	Neighbours *int `json:"handed_to_light_nodes,omitempty"`
 }
 
 // txWait is how long a TxQuestion with a Step waits.
 const txWait = 20 * time.Second
 
-var errNoPool = errors.New("this node sends no transactions")
+var (
+	errNoPool   = errors.New("this node sends no transactions")
+	errNoFields = errors.New("a ready extrinsic does not say what its signature covers beside it")
+)
 
 // Build implements Answerer.
 func (l *Local) Build(ctx context.Context, q BuildQuestion) (*Built, error) {
@@ -218,20 +225,70 @@ func (l *Local) Submit(ctx context.Context, q SubmitQuestion) (*Transactions, er
 	if l.Pool == nil {
 		return nil, errNoPool
 	}
-	extrinsic, err := verify.ParseHex(q.Extrinsic)
+	if n, err := l.talk(); err == nil && !l.Joined && !l.Node.Linked() {
+		return l.handOver(ctx, n, q)
+	}
+	ready, err := verify.ParseHex(q.Extrinsic)
 	if err != nil {
 		return nil, Errorf(Usage, "extrinsic: %w", err)
 	}
 	if len(q.Payload) > 0 {
-		if extrinsic, err = l.signed(ctx, q); err != nil {
+		if ready, err = l.signed(ctx, q); err != nil {
 			return nil, l.txError(ctx, err)
 		}
 	}
-	t, err := l.Pool.Submit(ctx, extrinsic, q.Twice)
+	t, err := l.Pool.Submit(ctx, ready, q.Twice)
 	if err != nil {
 		return nil, l.txError(ctx, err)
 	}
 	return l.transactions(t), nil
+}
+
+// handOver gives a transaction to other light nodes, for there is no peer of the chain.
+func (l *Local) handOver(ctx context.Context, n *gossip.Node, q SubmitQuestion) (*Transactions, error) {
+	if len(q.Payload) == 0 {
+		return nil, Errorf(NoPeers, "no peer of the chain, and %w", errNoFields).WithHint("give the payload with its signature")
+	}
+	signature, err := verify.ParseHex(q.Signature)
+	if err != nil {
+		return nil, Errorf(Usage, "signature: %w", err)
+	}
+	if q.Signature == "" {
+		signature = nil
+	}
+	p, err := tx.Pack(q.Payload, signature)
+	if err != nil {
+		return nil, l.txError(ctx, err)
+	}
+	if p.Genesis != l.Checkpoint.Genesis {
+		return nil, l.txError(ctx, fmt.Errorf("%w: its genesis is %v, that of this network %v", tx.ErrOther, p.Genesis, l.Checkpoint.Genesis))
+	}
+	at, err := l.Node.Finalized(ctx)
+	if err != nil {
+		return nil, l.whyNot(ctx, err)
+	}
+	if known, err := l.Pool.Status(p.Hash()); err == nil {
+		return l.transactions(known), nil
+	}
+	r, err := n.Import(ctx, p.Append(nil))
+	if err == nil && !r.News && !errors.Is(r.Reason, gossip.ErrKnown) {
+		err = r.Reason
+	}
+	if err != nil {
+		return nil, l.txError(ctx, err)
+	}
+	var says struct {
+		Says string `json:"call_text"`
+	}
+	_ = json.Unmarshal(q.Payload, &says) // for people
+	t, err := l.Pool.Await(p, at.Header.Number, says.Says)
+	if err != nil {
+		return nil, l.txError(ctx, err)
+	}
+	out := l.transactions(t)
+	neighbours := n.Stats().Neighbours
+	out.Neighbours = &neighbours
+	return out, nil
 }
 
 // signed puts a payload and its signature together.
@@ -283,7 +340,7 @@ func (l *Local) transactions(list ...tx.Tracked) *Transactions {
 	if list == nil {
 		list = []tx.Tracked{}
 	}
-	return &Transactions{Schema, l.Checkpoint.Network, l.Demo, l.Joined, list}
+	return &Transactions{Schema: Schema, Network: l.Checkpoint.Network, Demo: l.Demo, Joined: l.Joined, List: list}
 }
 
 // txError gives an error about a transaction its code and a hint.
@@ -292,7 +349,9 @@ func (l *Local) txError(ctx context.Context, err error) error {
 	case errors.Is(err, metadata.ErrInput), errors.Is(err, metadata.ErrUnknown), errors.Is(err, tx.ErrPayload), errors.Is(err, tx.ErrCall), errors.Is(err, verify.ErrAddress),
 		errors.Is(err, verify.ErrHex):
 		return Errorf(Usage, "%w", err)
-	case errors.Is(err, tx.ErrLapsed):
+	case errors.Is(err, extrinsic.ErrImmortal), errors.Is(err, extrinsic.ErrLayout):
+		return Errorf(Usage, "other light nodes do not take it: %w", err)
+	case errors.Is(err, tx.ErrLapsed), errors.Is(err, gossip.ErrStale):
 		return Errorf(Stale, "%w", err).WithHint("build it anew: what was signed can be in no block any more")
 	case errors.Is(err, lightclient.ErrNotYet):
 		return Errorf(Stale, "%w", err).WithHint("whoever made it has seen a newer block: try again in a moment")

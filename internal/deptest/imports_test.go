@@ -178,6 +178,26 @@ var rules = []rule{
 		reason:  "meters and hooks are read and run; what follows from them is decided in package power, and obeyed by whoever wires both",
 	},
 	{
+		from:    []string{"./internal/health", "./internal/figure"},
+		forbids: []string{"./...", "os/...", "net/...", "log/...", "context", "sync/...", "syscall", "unsafe"},
+		reason:  "what is amiss, and how a figure is written, depend on their arguments alone, so that a screen, a page, a metric and an alert say the same",
+	},
+	{
+		from:    []string{"./internal/page", "./internal/metrics"},
+		forbids: []string{"os/...", "net", "sync/...", "./storage/...", "./internal/...", "-./internal/control", "-./internal/power", "-./internal/figure", "./cmd/...", libp2p, bbolt},
+		reason:  "what a browser and Prometheus are shown is written from what the node said, when they ask: nothing is kept, opened or counted for them",
+	},
+	{
+		from:    []string{"./internal/alert"},
+		forbids: []string{"./...", "os/...", "net", "sync/...", libp2p, bbolt},
+		reason:  "an alert goes to the one address of the settings and knows no other",
+	},
+	{
+		from:    []string{"./internal/doctor"},
+		forbids: []string{"./...", "-./verify/...", "net", "net/http/...", "os/exec", libp2p, bbolt},
+		reason:  "what judges the ground that a node stands on dials nobody and starts nothing; what it judges is handed to it",
+	},
+	{
 		from:    []string{"./internal/config/..."},
 		forbids: []string{"./...", "-./internal/config/..."},
 		reason:  "settings are words and numbers; whoever uses one gives it its meaning",

@@ -20,6 +20,7 @@ var direct = map[string]string{
 	"github.com/klauspost/reedsolomon":          "parity for chunks that cross a lossy link (MIT)",
 	"github.com/libp2p/go-libp2p":               "the network's own transport: swarm, noise, yamux, tcp, websocket; never its root package (MIT)",
 	"github.com/multiformats/go-multiaddr":      "the form in which peers' addresses travel (MIT)",
+	"github.com/multiformats/go-multistream":    "agrees on a substream's protocol, as libp2p's own services expect of a host (MIT)",
 	"github.com/oasisprotocol/curve25519-voi":   "sr25519 at half the usual library's time, ed25519 by ZIP-215 and in batches (BSD-3-Clause)",
 	"github.com/rogpeppe/go-internal":           "tests only: scripts that run the binary (BSD-3-Clause)",
 	"github.com/spf13/pflag":                    "cobra's flags, to make them from the table of settings (BSD-3-Clause)",

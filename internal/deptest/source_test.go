@@ -118,6 +118,7 @@ var driven = map[string]string{
 	"lightclient/transactions.go": "waits for peers and blocks",
 	"lightclient/heads.go":        "asks the running node",
 	"lightclient/located.go":      "waits for the peers that it asks for a state",
+	"lightclient/hear.go":         "hands the running node what others have proven",
 
 	"neuron/validator/run.go":    "drives the loop: heads, miners, the node and the store",
 	"neuron/validator/chain.go":  "declares the questions that run.go asks a node",

@@ -59,7 +59,7 @@ const (
 	DutyLastCall  = "last call" // a deadline only if the battery bears it twice
 )
 
-// A Plan is what the parts of a node do at a level.
+// A Plan is what the parts of a node do at a level. Gossip has its own parameters for each (package gossip).
 type Plan struct {
 	SyncEvery int    `json:"sync_every_blocks"` // 1: each as it comes; 0: never
 	Finality  string `json:"finality"`          // "follow" commits and blocks, "pull" by warp proof, "none"
@@ -72,15 +72,7 @@ type Plan struct {
 	Serve      string `json:"serve"`
 	ServeBytes int    `json:"serve_bytes_per_hour"` // the most; 0 with ServeAll: no limit of its own
 
-	// GossipSub's degrees and heartbeat; 0: topics are left (survive: published to in a window).
-	D         int           `json:"gossip_d"`
-	Dlo       int           `json:"gossip_dlo"`
-	Dhi       int           `json:"gossip_dhi"`
-	Dlazy     int           `json:"gossip_dlazy"`
-	Heartbeat time.Duration `json:"-"`
-
 	FlushEvery int           `json:"flush_every_blocks"` // checkpoint writes; 0: with each pull
-	Timeout    time.Duration `json:"-"`                  // of requests: a radio that dozes answers late
 	Duty       string        `json:"neuron"`
 	Poll       time.Duration `json:"-"` // how often the meters are read
 
@@ -94,17 +86,19 @@ type Plan struct {
 // precommits of 132 B and 54 B more; a pulled justification of 20 authorities and its header 2,700 B with
 // the request; a handshake 6 kB; a keepalive of 100 B in 5 minutes for each connection and direction.
 // It is the headers that leave room for two peers in eco, and no more.
+//
+// FlushEvery is set by the budgets of what a card is written, at 16 KiB for each head: 48 a day, 8 in survive.
 var plans = [levels]Plan{
 	Full: {SyncEvery: 1, Finality: "follow", PeersOut: 8, PeersIn: 16, Connected: true, Serve: ServeAll,
-		D: 6, Dlo: 5, Dhi: 12, Dlazy: 6, Heartbeat: time.Second, FlushEvery: 25, Timeout: 5 * time.Second, Duty: DutyAll,
+		FlushEvery: 150, Duty: DutyAll,
 		Poll: 10 * time.Second, BytesPerDay: 60e6, WakeupsPerSec: 25,
 		estimatedBytes: BlocksPerDay*(8*250+2*(14*132+54)) + 8*2*288*100},
 	Eco: {SyncEvery: 25, Finality: "pull", PeersOut: 2, PeersIn: 4, LANFirst: true, Connected: true, Serve: ServeLAN, ServeBytes: 1e6,
-		D: 3, Dlo: 2, Dhi: 4, Dlazy: 2, Heartbeat: 5 * time.Second, Timeout: 10 * time.Second, Duty: DutyDeadlines,
+		FlushEvery: 150, Duty: DutyDeadlines,
 		Poll: 10 * time.Second, BytesPerDay: 6e6, WakeupsPerSec: 5,
 		estimatedBytes: BlocksPerDay/25*2700 + BlocksPerDay*2*250 + 2*2*288*100},
 	Survive: {SyncEvery: 300, Finality: "pull", PeersOut: 2, Windowed: true, Connected: true, Serve: ServeNone,
-		Timeout: 15 * time.Second, Duty: DutyOnly,
+		FlushEvery: 900, Duty: DutyOnly,
 		Poll: 30 * time.Second, BytesPerDay: 1e6, WakeupsPerSec: 1.5,
 		estimatedBytes: BlocksPerDay / 300 * windowBytes},
 	Park: {Finality: "none", Serve: ServeNone, Duty: DutyLastCall, Poll: 30 * time.Second},

@@ -12,20 +12,19 @@ import (
 // TestPlans holds the table of levels: what each costs at most, and what of the network it keeps.
 func TestPlans(t *testing.T) {
 	for _, c := range []struct {
-		level                      Level
-		sync, out, in, d, dlo, dhi int
-		heartbeat                  time.Duration
-		finality, serve            string
-		bytes                      uint64
-		wakeups                    float64
+		level           Level
+		sync, out, in   int
+		finality, serve string
+		bytes           uint64
+		wakeups         float64
 	}{
-		{Full, 1, 8, 16, 6, 5, 12, time.Second, "follow", ServeAll, 60e6, 25},
-		{Eco, 25, 2, 4, 3, 2, 4, 5 * time.Second, "pull", ServeLAN, 6e6, 5},
-		{Survive, 300, 2, 0, 0, 0, 0, 0, "pull", ServeNone, 1e6, 1.5},
-		{Park, 0, 0, 0, 0, 0, 0, 0, "none", ServeNone, 0, 0},
+		{Full, 1, 8, 16, "follow", ServeAll, 60e6, 25},
+		{Eco, 25, 2, 4, "pull", ServeLAN, 6e6, 5},
+		{Survive, 300, 2, 0, "pull", ServeNone, 1e6, 1.5},
+		{Park, 0, 0, 0, "none", ServeNone, 0, 0},
 	} {
 		p := PlanOf(c.level)
-		if p.SyncEvery != c.sync || p.PeersOut != c.out || p.PeersIn != c.in || p.D != c.d || p.Dlo != c.dlo || p.Dhi != c.dhi || p.Heartbeat != c.heartbeat ||
+		if p.SyncEvery != c.sync || p.PeersOut != c.out || p.PeersIn != c.in ||
 			p.Finality != c.finality || p.Serve != c.serve || p.BytesPerDay != c.bytes || p.WakeupsPerSec != c.wakeups {
 			t.Errorf("%v: %+v", c.level, p)
 		}

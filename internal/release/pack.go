@@ -103,6 +103,8 @@ func (r *release) deb(arch, program string, parts []part) (string, error) {
 	t.put(filepath.Join(contrib, "systemd", "taolight.service"), "/usr/lib/systemd/system/taolight.service", 0o644, "")
 	t.put(filepath.Join(contrib, "systemd", "taolight.sysusers"), "/usr/lib/sysusers.d/taolight.conf", 0o644, "")
 	t.put(filepath.Join(contrib, "udev", "60-taolight.rules"), "/usr/lib/udev/rules.d/60-taolight.rules", 0o644, "")
+	t.put(filepath.Join(contrib, "prometheus", "taolight.rules.yml"), "/usr/share/doc/taolight/examples/prometheus/taolight.rules.yml", 0o644, "")
+	t.put(filepath.Join(contrib, "grafana", "taolight.json"), "/usr/share/doc/taolight/examples/grafana/taolight.json", 0o644, "")
 	t.put(filepath.Join(r.in, "taolight.bash"), "/usr/share/bash-completion/completions/taolight", 0o644, "")
 	t.put(filepath.Join(r.in, "_taolight"), "/usr/share/zsh/vendor-completions/_taolight", 0o644, "")
 	t.put(filepath.Join(r.in, "taolight.fish"), "/usr/share/fish/vendor_completions.d/taolight.fish", 0o644, "")

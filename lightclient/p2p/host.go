@@ -19,11 +19,9 @@ import (
 	"github.com/libp2p/go-libp2p/core/host"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
-	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/libp2p/go-libp2p/core/protocol"
 	"github.com/libp2p/go-libp2p/core/sec"
 	"github.com/libp2p/go-libp2p/gologshim"
-	"github.com/libp2p/go-libp2p/p2p/host/basic"
 	"github.com/libp2p/go-libp2p/p2p/host/eventbus"
 	"github.com/libp2p/go-libp2p/p2p/host/peerstore/pstoremem"
 	"github.com/libp2p/go-libp2p/p2p/muxer/yamux"
@@ -90,7 +88,7 @@ type Config struct {
 // A Host is a libp2p node. Its methods may be called from any goroutine.
 type Host struct {
 	cfg      Config
-	host     *basichost.BasicHost
+	host     *bare
 	swarm    *swarm.Swarm
 	resolver *resolver
 	in, out  atomic.Uint64 // bytes
@@ -208,24 +206,18 @@ func (h *Host) start() (err error) {
 		return err
 	}
 	sw.Notify(&network.NotifyBundle{ConnectedF: h.connected, DisconnectedF: h.disconnected})
-	basic, err := basichost.NewHost(sw, &basichost.HostOpts{
-		EventBus:                bus,
-		EnablePing:              true,
-		UserAgent:               h.cfg.UserAgent,
-		ProtocolVersion:         "/substrate/1.0",
-		DisableSignedPeerRecord: true,
-	})
+	inner, err := newBare(sw, bus, h.cfg.UserAgent)
 	if err != nil {
 		return err
 	}
-	undo = append(undo, basic)
-	h.host, h.swarm = basic, sw
+	undo = append(undo, inner)
+	h.host, h.swarm = inner, sw
 	if len(h.cfg.Listen) > 0 {
 		if err := sw.Listen(h.cfg.Listen...); err != nil {
 			return fmt.Errorf("listen: %w", err)
 		}
 	}
-	basic.Start()
+	inner.start()
 	return nil
 }
 
@@ -272,13 +264,7 @@ func (h *Host) hold() bool {
 func (h *Host) ID() peer.ID { return h.swarm.LocalPeer() }
 
 // Addrs returns the addresses that the host listens on, with the real ports and interfaces.
-func (h *Host) Addrs() []multiaddr.Multiaddr {
-	addrs, err := h.swarm.InterfaceListenAddresses()
-	if err != nil {
-		return h.swarm.ListenAddresses()
-	}
-	return addrs
-}
+func (h *Host) Addrs() []multiaddr.Multiaddr { return h.host.Addrs() }
 
 // FullAddrs returns Addrs with /p2p/<id> at the end: what others can dial.
 func (h *Host) FullAddrs() []multiaddr.Multiaddr {
@@ -295,12 +281,7 @@ func (h *Host) Connect(ctx context.Context, info peer.AddrInfo) error {
 	if h.swarm.Connectedness(info.ID) == network.Connected {
 		return nil
 	}
-	// Addresses that the peer told of itself in earlier times, and the swarm's own memory of
-	// failures, are left out: the caller has an address book and a back-off.
-	ps := h.swarm.Peerstore()
-	ps.ClearAddrs(info.ID)
-	ps.AddAddrs(info.ID, info.Addrs, peerstore.TempAddrTTL)
-	h.swarm.Backoff().Clear(info.ID)
+	h.dialable(info)
 	_, err := h.swarm.DialPeer(ctx, info.ID)
 	switch {
 	case err == nil:
@@ -311,6 +292,20 @@ func (h *Host) Connect(ctx context.Context, info peer.AddrInfo) error {
 		return fmt.Errorf("connect to %s: %w", info.ID, ErrHostClosed)
 	}
 	return fmt.Errorf("connect to %s: %w: %s", info.ID, ErrUnreachable, h.dialReasons(info, err))
+}
+
+// dialTTL is how long the swarm keeps the addresses of a dial: longer than any dial takes, and no TTL that
+// libp2p has a name for. Its identify service, once a connection has ended, drops all addresses with
+// TempAddrTTL, at a moment of its own: after a new dial was given its addresses, as well.
+const dialTTL = 90 * time.Second
+
+// dialable gives the swarm a peer's addresses. Those that the peer told of itself in earlier times, and the
+// swarm's own memory of failures, are left out: the caller has an address book and a back-off.
+func (h *Host) dialable(info peer.AddrInfo) {
+	ps := h.swarm.Peerstore()
+	ps.ClearAddrs(info.ID)
+	ps.AddAddrs(info.ID, info.Addrs, dialTTL)
+	h.swarm.Backoff().Clear(info.ID)
 }
 
 // dialReasons puts what went wrong at each address on one line.

@@ -16,6 +16,7 @@ import (
 	"github.com/libp2p/go-libp2p/core/crypto"
 	"github.com/libp2p/go-libp2p/core/network"
 	"github.com/libp2p/go-libp2p/core/peer"
+	"github.com/libp2p/go-libp2p/core/peerstore"
 	"github.com/multiformats/go-multiaddr"
 )
 
@@ -109,30 +110,30 @@ func pair(t *testing.T) (client, srv *Host) {
 	return client, srv
 }
 
-// An event is one call of a Notifications callback.
-type event struct {
+// A heard is one call of a Notifications callback.
+type heard struct {
 	kind string // accept, message, closed, outbound closed
 	from peer.ID
 	data string
 }
 
 // recorder makes a NotificationsConfig whose callbacks come out of a channel.
-func recorder(handshake string) (NotificationsConfig, chan event) {
-	events := make(chan event, 4096)
+func recorder(handshake string) (NotificationsConfig, chan heard) {
+	events := make(chan heard, 4096)
 	return NotificationsConfig{
 		Protocol:  "/test/notify/1",
 		Handshake: func() []byte { return []byte(handshake) },
 		Accept: func(id peer.ID, b []byte) bool {
-			events <- event{"accept", id, string(b)}
+			events <- heard{"accept", id, string(b)}
 			return true
 		},
-		Message:        func(id peer.ID, b []byte) { events <- event{"message", id, string(b)} },
-		Closed:         func(id peer.ID) { events <- event{"closed", id, ""} },
-		OutboundClosed: func(id peer.ID) { events <- event{"outbound closed", id, ""} },
+		Message:        func(id peer.ID, b []byte) { events <- heard{"message", id, string(b)} },
+		Closed:         func(id peer.ID) { events <- heard{"closed", id, ""} },
+		OutboundClosed: func(id peer.ID) { events <- heard{"outbound closed", id, ""} },
 	}, events
 }
 
-func wantEvent(t *testing.T, events <-chan event, want event) {
+func wantEvent(t *testing.T, events <-chan heard, want heard) {
 	t.Helper()
 	if got := receive(t, want.kind, events); got != want {
 		t.Fatalf("got %q %q, want %q %q", got.kind, got.data, want.kind, want.data)
@@ -189,8 +190,8 @@ func TestSubstrateHandshake(t *testing.T) {
 			if got := receive(t, "server's Open", opened); got != "client <nil>" {
 				t.Fatalf("server's Open: %s", got)
 			}
-			wantEvent(t, serverEvents, event{"accept", client.ID(), "client"})
-			wantEvent(t, clientEvents, event{"accept", srv.ID(), "server"})
+			wantEvent(t, serverEvents, heard{"accept", client.ID(), "client"})
+			wantEvent(t, clientEvents, heard{"accept", srv.ID(), "server"})
 			if !clientSide.Opened(srv.ID()) {
 				t.Error("Opened is false")
 			}
@@ -207,8 +208,8 @@ func TestSubstrateHandshake(t *testing.T) {
 				}
 			}
 			for i := range 20 {
-				wantEvent(t, serverEvents, event{"message", client.ID(), fmt.Sprintf("up %d", i)})
-				wantEvent(t, clientEvents, event{"message", srv.ID(), fmt.Sprintf("down %d", i)})
+				wantEvent(t, serverEvents, heard{"message", client.ID(), fmt.Sprintf("up %d", i)})
+				wantEvent(t, clientEvents, heard{"message", srv.ID(), fmt.Sprintf("down %d", i)})
 			}
 
 			eventually(t, "identify", func() bool { return client.Agent(srv.ID()) == "node/1" && srv.Agent(client.ID()) == "taolight/test" })
@@ -226,7 +227,7 @@ func TestSubstrateHandshake(t *testing.T) {
 			if got := receive(t, "OnConnect", changes); got != (change{false, srv.ID()}) {
 				t.Fatalf("OnConnect: %v", got)
 			}
-			for _, events := range []chan event{clientEvents, serverEvents} {
+			for _, events := range []chan heard{clientEvents, serverEvents} {
 				kinds := []string{receive(t, "end", events).kind, receive(t, "end", events).kind}
 				slices.Sort(kinds)
 				if !slices.Equal(kinds, []string{"closed", "outbound closed"}) {
@@ -412,7 +413,7 @@ func TestCloseWaits(t *testing.T) {
 		if _, err := n.Open(testContext(t), srv.ID()); err != nil {
 			t.Fatal(err)
 		}
-		wantEvent(t, events, event{"accept", srv.ID(), "x"})
+		wantEvent(t, events, heard{"accept", srv.ID(), "x"})
 		client.Close()
 		if len(events) != 2 {
 			t.Fatalf("%d callbacks when Close returned, want 2", len(events))
@@ -522,5 +523,21 @@ func TestOnConnectOrder(t *testing.T) {
 		if connected != (i%2 == 0) {
 			t.Fatalf("call %d of %v", i, calls)
 		}
+	}
+}
+
+// TestDialAfterDisconnect: what libp2p does to the address book when a connection has ended, which can come
+// late, leaves a new dial its addresses.
+func TestDialAfterDisconnect(t *testing.T) {
+	srv, client := server(t, Config{}), newHost(t, Config{})
+	connect(t, client, srv)
+	client.Disconnect(srv.ID())
+	client.dialable(peer.AddrInfo{ID: srv.ID(), Addrs: srv.Addrs()})
+	// As identify's Disconnected does.
+	ps := client.swarm.Peerstore()
+	ps.UpdateAddrs(srv.ID(), peerstore.ConnectedAddrTTL, peerstore.TempAddrTTL)
+	ps.UpdateAddrs(srv.ID(), peerstore.TempAddrTTL, 0)
+	if _, err := client.swarm.DialPeer(testContext(t), srv.ID()); err != nil {
+		t.Error(err)
 	}
 }

@@ -56,8 +56,8 @@ func TestOpenFails(t *testing.T) {
 		}
 	}
 	for range 2 {
-		wantEvent(t, muteEvents, event{"accept", client.ID(), "x"})
-		wantEvent(t, muteEvents, event{"closed", client.ID(), ""})
+		wantEvent(t, muteEvents, heard{"accept", client.ID(), "x"})
+		wantEvent(t, muteEvents, heard{"closed", client.ID(), ""})
 	}
 
 	empty := client.Notifications(NotificationsConfig{Protocol: "/test/empty", Handshake: func() []byte { return nil }})
@@ -124,10 +124,10 @@ func TestBadMessages(t *testing.T) {
 		if hs, err := s.readFrame(100, 0); err != nil || string(hs) != "x" {
 			t.Fatalf("%s: handshake %q, %v", name, hs, err)
 		}
-		wantEvent(t, events, event{"accept", client.ID(), "hs"})
+		wantEvent(t, events, heard{"accept", client.ID(), "hs"})
 		s.Write(append(wire.AppendFrame(nil, []byte("good")), b...))
-		wantEvent(t, events, event{"message", client.ID(), "good"})
-		wantEvent(t, events, event{"closed", client.ID(), ""})
+		wantEvent(t, events, heard{"message", client.ID(), "good"})
+		wantEvent(t, events, heard{"closed", client.ID(), ""})
 		if _, err := s.readFrame(100, 0); !errors.Is(err, ErrClosed) {
 			t.Errorf("%s: the peer sees %v, want a reset", name, err)
 		}
@@ -136,10 +136,10 @@ func TestBadMessages(t *testing.T) {
 	s := inboundStream(t, client, srv, cfg.Protocol, "hs")
 	s.Write([]byte{0, 1, 'm'})
 	s.CloseWrite()
-	wantEvent(t, events, event{"accept", client.ID(), "hs"})
-	wantEvent(t, events, event{"message", client.ID(), ""})
-	wantEvent(t, events, event{"message", client.ID(), "m"})
-	wantEvent(t, events, event{"closed", client.ID(), ""})
+	wantEvent(t, events, heard{"accept", client.ID(), "hs"})
+	wantEvent(t, events, heard{"message", client.ID(), ""})
+	wantEvent(t, events, heard{"message", client.ID(), "m"})
+	wantEvent(t, events, heard{"closed", client.ID(), ""})
 	if hs, err := s.readFrame(100, 0); err != nil || string(hs) != "x" {
 		t.Errorf("handshake %q, %v", hs, err)
 	}
@@ -190,20 +190,20 @@ func TestReplace(t *testing.T) {
 	if _, err := first.readFrame(100, 0); err != nil {
 		t.Fatal(err)
 	}
-	wantEvent(t, events, event{"accept", client.ID(), "first"})
+	wantEvent(t, events, heard{"accept", client.ID(), "first"})
 	second := inboundStream(t, client, srv, cfg.Protocol, "second")
 	if _, err := second.readFrame(100, 0); err != nil {
 		t.Fatal(err)
 	}
-	wantEvent(t, events, event{"closed", client.ID(), ""})
-	wantEvent(t, events, event{"accept", client.ID(), "second"})
+	wantEvent(t, events, heard{"closed", client.ID(), ""})
+	wantEvent(t, events, heard{"accept", client.ID(), "second"})
 	if _, err := first.readFrame(100, 0); !errors.Is(err, ErrClosed) {
 		t.Errorf("the first substream: %v, want a reset", err)
 	}
 	if err := second.writeFrame([]byte("still")); err != nil {
 		t.Fatal(err)
 	}
-	wantEvent(t, events, event{"message", client.ID(), "still"})
+	wantEvent(t, events, heard{"message", client.ID(), "still"})
 }
 
 // TestReplaceHanging: while a callback of the first hangs, a second is refused, and the first lives
@@ -220,14 +220,14 @@ func TestReplaceHanging(t *testing.T) {
 	connect(t, client, srv)
 	first := inboundStream(t, client, srv, cfg.Protocol, "first")
 	first.writeFrame([]byte("m"))
-	wantEvent(t, events, event{"accept", client.ID(), "first"})
+	wantEvent(t, events, heard{"accept", client.ID(), "first"})
 	receive(t, "message", hanging)
 	second := inboundStream(t, client, srv, cfg.Protocol, "second")
 	if _, err := second.readFrame(100, 0); !errors.Is(err, ErrClosed) {
 		t.Errorf("second: %v", err)
 	}
 	free()
-	wantEvent(t, events, event{"closed", client.ID(), ""})
+	wantEvent(t, events, heard{"closed", client.ID(), ""})
 	eventually(t, "books are empty", func() bool {
 		n.mu.Lock()
 		defer n.mu.Unlock()
@@ -246,15 +246,15 @@ func TestCloseIsSeen(t *testing.T) {
 		if _, err := c.Open(testContext(t), srv.ID()); err != nil {
 			t.Fatal(err)
 		}
-		wantEvent(t, serverEvents, event{"accept", client.ID(), "client"})
+		wantEvent(t, serverEvents, heard{"accept", client.ID(), "client"})
 		if _, err := s.Open(testContext(t), client.ID()); err != nil {
 			t.Fatal(err)
 		}
-		wantEvent(t, clientEvents, event{"accept", srv.ID(), "server"})
+		wantEvent(t, clientEvents, heard{"accept", srv.ID(), "server"})
 	}
 	closed := func() {
 		t.Helper()
-		for _, events := range []chan event{clientEvents, serverEvents} {
+		for _, events := range []chan heard{clientEvents, serverEvents} {
 			a, b := receive(t, "end", events).kind, receive(t, "end", events).kind
 			if a > b {
 				a, b = b, a
@@ -282,7 +282,7 @@ func TestCloseIsSeen(t *testing.T) {
 	if _, err := c.Open(testContext(t), srv.ID()); err != nil {
 		t.Fatal(err)
 	}
-	wantEvent(t, clientEvents, event{"outbound closed", srv.ID(), ""})
+	wantEvent(t, clientEvents, heard{"outbound closed", srv.ID(), ""})
 }
 
 // TestSlowPeer: a peer that does not read never blocks a Send.

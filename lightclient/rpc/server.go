@@ -76,6 +76,9 @@ type Config struct {
 	Origins    []string // of pages, besides loopback's, that may; "*" is all
 	Limits     Limits
 	Timeout    time.Duration // of one request; 0: two minutes
+	// Pages answers what is asked by GET or HEAD and is no WebSocket, once its Host was admitted and within Rate: pages for
+	// people, and figures. It answers false for what it does not have. nil: there are none.
+	Pages func(w http.ResponseWriter, r *http.Request) bool
 }
 
 // maxAnswer bounds the answers to one batch.
@@ -100,6 +103,7 @@ type Server struct {
 	wg     sync.WaitGroup
 	subs   atomic.Int64
 	conns  atomic.Int64
+	asked  atomic.Uint64
 }
 
 // smallFrame is what a frame may have without waiting for its turn, and largeFrames how many others are read at once.
@@ -159,6 +163,16 @@ func (s *Server) Serve(ctx context.Context, l net.Listener) error {
 	return err
 }
 
+// Stats is what a server does now, and has done.
+type Stats struct {
+	Conns         int64  // connections that are open
+	Subscriptions int64  // of all of them
+	Requests      uint64 // since the start, those in batches each
+}
+
+// Stats returns the figures of this moment.
+func (s *Server) Stats() Stats { return Stats{s.conns.Load(), s.subs.Load(), s.asked.Load()} }
+
 // Methods returns the names that are answered, sorted.
 func (s *Server) Methods() []string { return s.names }
 
@@ -201,6 +215,16 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err := s.admit(r); err != nil {
 		http.Error(w, err.Error(), http.StatusForbidden)
 		return
+	}
+	if s.cfg.Pages != nil && (r.Method == http.MethodGet || r.Method == http.MethodHead) && !websocket.IsWebSocketUpgrade(r) {
+		// Other pages may ask by JSON-RPC, and not read these.
+		if !s.rates.take(addressOf(r.RemoteAddr), s.cfg.Limits.Rate, 1, time.Now()) {
+			http.Error(w, errRate.Message, http.StatusTooManyRequests)
+			return
+		}
+		if s.cfg.Pages(w, r) {
+			return
+		}
 	}
 	if origin := r.Header.Get("Origin"); origin != "" {
 		w.Header().Set("Access-Control-Allow-Origin", origin)
@@ -360,6 +384,7 @@ func (s *Server) answer(ctx context.Context, c *conn, from string, f frame) (out
 	if f.err != nil {
 		return response(null, nil, f.err), nil
 	}
+	s.asked.Add(uint64(len(f.list)))
 	if !s.rates.take(from, s.cfg.Limits.Rate, len(f.list), time.Now()) {
 		id := null
 		if !f.batch && f.list[0].ID != nil {

@@ -19,10 +19,11 @@ const (
 	Failed    = "failed"    // in a finalized block, and did nothing but pay
 	Included  = "included"  // in a finalized block, whose state nobody has any more: how it ended cannot be told
 	Replaced  = "replaced"  // another transaction of the account has its nonce
+	Unheard   = "unheard"   // others were to carry it, its era is over, and no proof came that a block had it
 	Lapsed    = "lapsed"    // its era is over, and it can be in no block any more
 )
 
-var states = []string{Pending, Succeeded, Failed, Included, Replaced, Lapsed}
+var states = []string{Pending, Succeeded, Failed, Included, Replaced, Lapsed, Unheard}
 
 // A Tracked is what is known of a transaction. Blocks are finalized ones. Fields are added, never renamed.
 type Tracked struct {
@@ -41,6 +42,7 @@ type Tracked struct {
 	Index     int      `json:"index,omitempty"` // in the block
 	Outcome   *Outcome `json:"outcome,omitempty"`
 	Problem   string   `json:"problem,omitempty"` // what last stood in the way
+	Away      bool     `json:"away,omitempty"`    // other light nodes were to carry it
 	Step      int      `json:"step"`              // counts the changes
 }
 
@@ -108,7 +110,11 @@ func (p *Pool) problem(e *entry, err error) {
 func (p *Pool) step(ctx context.Context, e *entry, at lightclient.FinalBlock) error {
 	e.at.Lock()
 	defer e.at.Unlock()
-	if at.Header.Number <= e.seen {
+	if t := p.copyOf(e); at.Header.Number <= e.seen || t.Done() {
+		return nil
+	}
+	if e.Away && !p.linked() { // nobody to ask: it is for a proof to tell
+		p.unheard(e, at.Header.Number)
 		return nil
 	}
 	last := min(at.Header.Number, e.Last)
@@ -264,11 +270,15 @@ func (t *Tracked) Line() string {
 		return fmt.Sprintf("is final in #%d, extrinsic %d; how it ended cannot be told: %s", t.Block, t.Index, t.Problem)
 	case Replaced:
 		return fmt.Sprintf("was never included: another transaction used nonce %d of the account", t.Nonce)
+	case Unheard:
+		return fmt.Sprintf("was handed to light nodes, and no proof came that a block had it; #%d was the last that could hold it", t.Last)
 	case Lapsed:
 		return fmt.Sprintf("was never included, and cannot be any more: #%d was the last block that could hold it", t.Last)
 	}
 	line := "is in no finalized block yet"
-	if t.Sent == 0 {
+	if t.Away && t.Sent == 0 {
+		line = "was handed to light nodes, and no proof came back yet"
+	} else if t.Sent == 0 {
 		line = "was sent to nobody yet"
 	}
 	if t.Last != 1<<32-1 {

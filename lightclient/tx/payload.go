@@ -16,12 +16,8 @@ var (
 	// ErrExtension: the runtime wants something in its extrinsics that is not known here, so that nothing may
 	// be signed for it.
 	ErrExtension = errors.New("unknown transaction extension")
-	// ErrPayload: a payload, or an extrinsic, is none, or does not fit together.
-	ErrPayload = errors.New("malformed transaction")
 	// ErrOther: it is made for another network or another runtime than this one.
 	ErrOther = errors.New("transaction is for another chain")
-	// ErrSignature: the signature is not the signer's over this payload on this chain.
-	ErrSignature = errors.New("signature does not hold")
 )
 
 // MaxExtrinsic bounds an extrinsic, in bytes: a block has 5 MiB, three quarters of it for such.

@@ -62,6 +62,8 @@ type Config struct {
 	Node  Node
 	Store Store                            // nil: nothing outlasts the process
 	Notes func(format string, args ...any) // a line for each change; nil: none
+	// Linked reports whether there is a peer of the chain; nil: there is. It is asked about transactions that others carry.
+	Linked func() bool
 }
 
 // Our own limits, and how often.
@@ -91,8 +93,10 @@ type Pool struct {
 	cfg  Config
 	wake chan struct{} // has room for one
 
-	mu      sync.Mutex
-	entries map[verify.Hash]*entry
+	mu       sync.Mutex
+	entries  map[verify.Hash]*entry
+	metadata *metadata.Metadata // last used, and its spec_version: it has the names of errors when nobody can be asked
+	spec     uint32
 }
 
 // An entry is a transaction that the pool knows.
@@ -164,7 +168,13 @@ func (p *Pool) Terms(ctx context.Context) (*Terms, error) {
 	if err != nil {
 		return nil, err
 	}
-	return NewTerms(m, p.cfg.Node.Genesis(), at.Header.Number, at.Hash)
+	t, err := NewTerms(m, p.cfg.Node.Genesis(), at.Header.Number, at.Hash)
+	if err == nil {
+		p.mu.Lock()
+		p.metadata, p.spec = m, t.SpecVersion
+		p.mu.Unlock()
+	}
+	return t, err
 }
 
 // birth returns what Open and Fits ask for.

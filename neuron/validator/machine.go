@@ -189,6 +189,7 @@ type Machine struct {
 	told     map[string]bool
 	blocked  string // what stands in the way of weights, in words
 	stopped  error
+	lost     uint64 // commitments, in this process
 
 	notes []Note
 	out   []any

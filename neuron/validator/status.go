@@ -24,7 +24,8 @@ type Status struct {
 	Scored    int              `json:"scored"`   // neurons with a moving average above nothing
 	Deadlines []DeadlineStatus `json:"deadlines"`
 	Missed    uint64           `json:"deadline_missed_total"`
-	Intents   []IntentStatus   `json:"intents"` // the last first
+	Lost      uint64           `json:"commitments_lost"` // since the process began
+	Intents   []IntentStatus   `json:"intents"`          // the last first
 }
 
 // A DeadlineStatus is a Deadline with the time that is left, by the chain's own pace.
@@ -55,7 +56,7 @@ const maxShown = 10
 // Status tells how the loop is.
 func (m *Machine) Status() *Status {
 	s := &Status{State: "running", Head: m.head.Number, Duty: m.head.Duty.String(), Rounds: m.scores.Rounds, Asked: m.asked, Answered: m.answered,
-		Missed: m.journal.Missed, Deadlines: []DeadlineStatus{}, Intents: []IntentStatus{}}
+		Missed: m.journal.Missed, Lost: m.lost, Deadlines: []DeadlineStatus{}, Intents: []IntentStatus{}}
 	switch {
 	case m.stopped != nil:
 		s.State, s.Why = "stopped", m.stopped.Error()

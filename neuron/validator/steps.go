@@ -319,6 +319,7 @@ func (m *Machine) became(i *Intent, c *Commitment) {
 		m.note("weights", false, "the commitment of #%d is revealed, in #%d: the weights are on chain", i.Block, c.Revealed)
 	case c.Lost && i.waits():
 		i.State, i.Why, m.dirty = Lost, c.Why, true
+		m.lost++
 		m.note("weights", true, "the commitment of #%d is lost: %s", i.Block, c.Why)
 		m.lookAt = 0
 	case i.waits() && c.Why != "":
@@ -335,6 +336,7 @@ func (m *Machine) vanished(i *Intent) {
 	if !i.waits() || i.Until == 0 || m.head.Number <= i.Until+2*margin {
 		return
 	}
+	m.lost++
 	i.State, i.Why, i.Proof, m.dirty = Lost, "it is on no list any more, and nobody has the states that would say why", "-", true
 	m.note("weights", true, "what became of the commitment of #%d cannot be told: %s", i.Block, i.Why)
 }

@@ -34,6 +34,7 @@ type chain struct {
 	states  []*trie.Trie
 	state   *trie.Trie // of the block being made
 	change  []voter    // who takes over after the block being made
+	bodies  map[uint32][][]byte
 	sets    []*grandpa.AuthoritySet
 	voters  [][]voter // of each set
 	ends    []uint32  // the last block of each set but the newest
@@ -125,6 +126,9 @@ func (c *chain) block() *verify.Header {
 		c.change = nil
 	}
 	h.StateRoot = c.state.Root()
+	if body := c.bodies[h.Number]; body != nil {
+		h.ExtrinsicsRoot = trie.OrderedRoot(body)
+	}
 	c.headers, c.states = append(c.headers, h), append(c.states, c.state)
 	return h
 }
@@ -230,6 +234,11 @@ func (c *chain) fill(d *Draft) (rounds int, err error) {
 			}
 			if len(w.Keys) > 0 {
 				if err := d.AddProof(w.Number, c.states[w.Number-c.first].Prove(w.Keys...)); err != nil {
+					return rounds, err
+				}
+			}
+			for _, index := range w.Extrinsics {
+				if err := d.AddExtrinsics(w.Number, trie.Ordered(c.bodies[w.Number]).Prove(scale.AppendCompact(nil, uint64(index)))); err != nil {
 					return rounds, err
 				}
 			}

@@ -14,7 +14,7 @@ import (
 // A Claim is one fact that a bundle says it proves. There are those of this package and no others.
 type Claim interface {
 	// Kind returns the claim's step in a report: "header", "value", "made", "revealed", "lost", "equal",
-	// "weights", "subnet", "epoch", "call" or "pulse".
+	// "weights", "subnet", "epoch", "call", "included" or "pulse".
 	Kind() string
 	// String returns what is claimed in a few words.
 	String() string
@@ -38,6 +38,7 @@ const (
 	tagSubnet
 	tagEpoch
 	tagCall
+	tagIncluded
 )
 
 // A HeaderClaim says that the block with the header in the bundle is final.
@@ -428,6 +429,8 @@ func (r *reader) claim() Claim {
 		r.Copy(c.Code[:])
 		c.Output = r.Blob(MaxOutput)
 		return c
+	case tagIncluded:
+		return r.includedClaim()
 	default:
 		if r.Err() == nil {
 			r.Fail(fmt.Errorf("%w: tag %d", ErrForm, tag))

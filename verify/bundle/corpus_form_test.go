@@ -197,7 +197,7 @@ func formVectors(c *corpus, add addFunc) {
 		bad("claim-"+name, line, comment, alter(header, func(x *Bundle) { x.Claims = []Claim{claim} }))
 	}
 	id := idOf(c.timelocked, epoch)
-	bad("claim-tag", "claim 0: not in canonical form: tag 11", "There are eleven kinds of claims, from 0 on.", with(header, partClaims, []byte{4, 11, 0}))
+	bad("claim-tag", "claim 0: not in canonical form: tag 12", "There are twelve kinds of claims, from 0 on.", with(header, partClaims, []byte{4, 12, 0}))
 	claim("call-nothing", "claim 0: call: not in canonical form: a call of no method", "A method has a name.", CallClaim{Number: 102})
 	claim("call-name", `claim 0: call: not in canonical form: method "Core version" is no name of a function`, "A method is a word of printable ASCII.", CallClaim{Number: 102, Method: "Core version"})
 	claim("no-keys", "claim 0: value: not in canonical form: no keys", "A claim about the values of no keys.", StorageClaim{102, nil})

@@ -31,8 +31,11 @@ func vectors(t *testing.T) map[string][]byte {
 	epochVectors(c, add)
 	far := newFar(t)
 	farVectors(far, add)
+	busy := newBusy(t)
+	includedVectors(busy, add)
 	checkpoints := c.checkpoints()
 	checkpoints["far-100"] = far.trusted(100)
+	checkpoints["busy-100"] = busy.trusted(100)
 	for name, k := range checkpoints {
 		b, err := k.File()
 		if err != nil {

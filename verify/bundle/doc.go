@@ -40,7 +40,8 @@
 //	           announces a change of authorities, by number
 //	final      00, or 01 and a fragment
 //	headers    Vec<header>, at most 16,384, by number
-//	nodes      Vec<Vec<u8>>, at most 262,144: trie nodes and values of 32 bytes or more, by Blake2b-256
+//	nodes      Vec<Vec<u8>>, at most 262,144: trie nodes and values of 32 bytes or more, by Blake2b-256; of
+//	           states, and of the tries of extrinsics
 //	pulses     Vec<compact u64 round | [48] signature>, at most 4,096, by round
 //	claims     Vec<claim>, 1 to 4,096, by their encoding
 //
@@ -66,6 +67,9 @@
 //	  9        epoch     compact u16 netuid | compact u32 block
 //	  10       call      compact u32 block | Vec<u8> method, 1 to 256 bytes from ! to ~ | Vec<u8> input, at most
 //	                     1 MiB | [32] code hash | Vec<u8> output, at most 4 MiB
+//	  11       included  compact u32 block, not 0 | compact u32 index, at most 2^20-1 | [32] hash | end u8
+//	                     (0 not said, 1 succeeded, 2 failed) | if it failed, the DispatchError: 6 bytes for
+//	                     a module's (03), 2 for 07, 08, 09 and 0e, else 1
 //
 //	commitment kind u8 (0 hash, 1 timelocked) | compact u16 netuid | mecid u8 | [32] hotkey
 //	           | compact u64 epoch | compact u32 block | [32] hash
@@ -101,7 +105,7 @@
 //
 // # Rules
 //
-// A claim about subtensor's own storage (all but header, value and pulse) first reads which runtime made the
+// A claim about subtensor's own storage (all but header, value, call, included and pulse) first reads which runtime made the
 // block (System.LastRuntimeUpgrade in the state after it), and is undecided unless package rules knows
 // that. Where it is about what block R did, the runtimes of R and of R-1 must be the same: in the block
 // in which a new runtime takes over, storage is migrated before anything else, and what is in R-1 is not
@@ -164,6 +168,14 @@
 // arguments, answers the output. The state has that code, by its hash; the bundle has it whole, or the
 // verifier is given it. Execution is for an Executor, which this package has none of: what it takes besides
 // the code and the state, it has to answer as any node would.
+//
+// included: the block has, at the position, an extrinsic with that hash: the entry of compact(index) in the
+// trie whose root is the extrinsics root of its header, which keeps values whole (version 0). Where it says how
+// it ended, System.Events after the block does too, without metadata: the chain writes one record for each
+// extrinsic, 00 | u32 index | 00 | 00 for one that succeeded and 00 | u32 index | 00 | 01 | DispatchError for one
+// that failed (frame_system, pallet 0 of every runtime of this chain). All places in the value that begin so
+// must say the same end, and there must be one; else the claim is undecided, as other events may hold such
+// bytes. It does not say what the extrinsic is, nor that a call inside it did what it should.
 //
 // # Report
 //

@@ -54,6 +54,8 @@ type Want struct {
 	// Pulses are rounds. The block's state is one place that had them when they were used; any other
 	// does as well.
 	Pulses []uint64
+	// Extrinsics are positions in the block's body whose proofs under its extrinsics root are missing; ascending.
+	Extrinsics []uint32
 }
 
 // A Draft is a bundle being made. It runs the claims, as Verify does, on what it was given so far, and so
@@ -207,9 +209,13 @@ func (d *Draft) Missing() ([]Want, error) {
 		for key := range b.lacking {
 			w.Keys = append(w.Keys, []byte(key))
 		}
+		for index := range b.body {
+			w.Extrinsics = append(w.Extrinsics, index)
+		}
+		slices.Sort(w.Extrinsics)
 		slices.SortFunc(w.Keys, bytes.Compare)
 		slices.Sort(w.Pulses)
-		if w.Header || len(w.Keys)+len(w.Pulses) > 0 {
+		if w.Header || len(w.Keys)+len(w.Pulses)+len(w.Extrinsics) > 0 {
 			wants = append(wants, w)
 		}
 	}
@@ -252,6 +258,15 @@ func (d *Draft) AddHeader(h *verify.Header) error {
 // response or more; what is there already, or is no part of any path, does no harm. The nodes are kept, not
 // copied.
 func (d *Draft) AddProof(n uint32, nodes [][]byte) error {
+	return d.add(n, nodes, func(h *verify.Header) verify.Hash { return h.StateRoot })
+}
+
+// AddExtrinsics gives the draft nodes of the trie of a block's extrinsics, as trie.Ordered makes it, in the same way.
+func (d *Draft) AddExtrinsics(n uint32, nodes [][]byte) error {
+	return d.add(n, nodes, func(h *verify.Header) verify.Hash { return h.ExtrinsicsRoot })
+}
+
+func (d *Draft) add(n uint32, nodes [][]byte, root func(*verify.Header) verify.Hash) error {
 	h := d.headers[n]
 	for i := range d.short {
 		if d.short[i].Header.Number == n {
@@ -264,7 +279,7 @@ func (d *Draft) AddProof(n uint32, nodes [][]byte) error {
 	if h == nil {
 		return fmt.Errorf("draft: block %s: %w", number(n), ErrNotNeeded)
 	}
-	if _, err := trie.NewProof(h.StateRoot, nodes); err != nil {
+	if _, err := trie.NewProof(root(h), nodes); err != nil {
 		return fmt.Errorf("draft: block %s: %w", number(n), err)
 	}
 	for _, node := range nodes {

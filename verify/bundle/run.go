@@ -83,6 +83,7 @@ type block struct {
 	hash    verify.Hash    // of header
 	linked  bool           // proven by a link or by votes; or the final one
 	lacking map[string]bool
+	body    map[uint32]bool // extrinsics that are missing
 }
 
 func newRun(pool *trie.Pool) *run {

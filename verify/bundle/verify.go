@@ -224,7 +224,7 @@ func (x *Bundle) trust(c *checkpoint.Checkpoint) (start grandpa.Finalized, skip 
 func (x *Bundle) start(c *checkpoint.Checkpoint) (grandpa.Finalized, error) {
 	full := *c
 	if full.Header == nil {
-		for _, h := range x.all() {
+		for _, h := range x.AllHeaders() {
 			if h.Number == c.Number && h.Hash() == c.Hash {
 				if err := full.Resolve(h); err != nil {
 					return grandpa.Finalized{}, err
@@ -242,8 +242,9 @@ func (x *Bundle) start(c *checkpoint.Checkpoint) (grandpa.Finalized, error) {
 	return start, nil
 }
 
-// all returns every header with a number of its own.
-func (x *Bundle) all() []*verify.Header {
+// AllHeaders returns the headers of all blocks that are in the bundle for themselves: fragments, the final one and
+// the others.
+func (x *Bundle) AllHeaders() []*verify.Header {
 	var list []*verify.Header
 	for i := range x.Fragments {
 		list = append(list, x.Fragments[i].Header)
@@ -260,7 +261,7 @@ func (x *Bundle) checkConflict(n uint32, hash verify.Hash) error {
 	if n == x.Root.Number && hash != x.Root.Hash {
 		return fmt.Errorf("%w: the bundle starts from block %s, %s, the checkpoint is %s", ErrConflict, number(n), x.Root.Hash.Short(), hash.Short())
 	}
-	for _, h := range x.all() {
+	for _, h := range x.AllHeaders() {
 		if h.Number == n {
 			if got := h.Hash(); got != hash {
 				return fmt.Errorf("%w: block %s is %s in the bundle, the checkpoint is %s", ErrConflict, number(n), got.Short(), hash.Short())
@@ -398,6 +399,10 @@ func (x *Bundle) storage(r *run, l *Line, claims fact.Outcome) {
 		for _, b := range r.sorted() {
 			if b.header != nil && len(b.lacking) > 0 {
 				l.conclude(lack("storage", fmt.Errorf("%w: the state of block %s lacks %s", ErrMissing, number(b.number), count(len(b.lacking), "key"))))
+				return
+			}
+			if b.header != nil && len(b.body) > 0 {
+				l.conclude(lack("storage", fmt.Errorf("%w: %s of block %s", ErrMissing, count(len(b.body), "extrinsic"), number(b.number))))
 				return
 			}
 		}

@@ -17,11 +17,14 @@ func Root(v Version, kv map[string][]byte) verify.Hash { return From(v, kv).Root
 // OrderedRoot returns the root of the trie that maps SCALE compact(i) to items[i], in version 0. With the
 // extrinsics of a block, each as the body holds it with its length in front, it is extrinsics_root (this
 // chain's system_version 1 keeps version 0 for it, subtensor runtime/src/lib.rs).
-func OrderedRoot(items [][]byte) verify.Hash {
+func OrderedRoot(items [][]byte) verify.Hash { return Ordered(items).Root() }
+
+// Ordered returns the trie that OrderedRoot is the root of, to prove an item from.
+func Ordered(items [][]byte) *Trie {
 	t := New(V0)
 	var key [9]byte
 	for i, item := range items {
 		t = t.Put(scale.AppendCompact(key[:0], uint64(i)), item)
 	}
-	return t.Root()
+	return t
 }

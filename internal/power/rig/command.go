@@ -14,6 +14,12 @@ var ErrCommand = errors.New("command failed")
 // grace is how long a killed command's pipes are waited for, which a child of it may hold.
 const grace = time.Second
 
+// Run runs a command without a shell, with env added to the environment, for at most limit.
+func Run(ctx context.Context, argv, env []string, limit time.Duration) error {
+	_, err := run(ctx, argv, env, limit, maxReading)
+	return err
+}
+
 // run runs a command without a shell and returns what it printed. At its time limit, or when it prints
 // over most bytes, it is killed with every process it started.
 func run(ctx context.Context, argv, env []string, limit time.Duration, most int) ([]byte, error) {

@@ -15,6 +15,29 @@ type Process struct {
 // clockTick is the unit of /proc/self/stat on every Linux that Go runs on.
 const clockTick = 100
 
+// Memory returns the bytes of memory of the machine, and those that are left without swapping; nil: not known.
+func Memory(m Machine) (total, left *uint64) {
+	m.fill()
+	text, err := readAll(m.Files, "proc/meminfo", 8192)
+	if err != nil {
+		return nil, nil
+	}
+	for line := range strings.Lines(text) {
+		name, rest, _ := strings.Cut(line, ":")
+		kb, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(strings.TrimSpace(rest), "kB")), 10, 44)
+		if err != nil {
+			continue
+		}
+		switch bytes := kb << 10; name {
+		case "MemTotal":
+			total = &bytes
+		case "MemAvailable":
+			left = &bytes
+		}
+	}
+	return total, left
+}
+
 // ThisProcess reads /proc/self.
 func ThisProcess(m Machine) (p Process) {
 	m.fill()

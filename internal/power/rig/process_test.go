@@ -5,6 +5,17 @@ import (
 	"testing/fstest"
 )
 
+func TestMemory(t *testing.T) {
+	m := Machine{Files: fstest.MapFS{"proc/meminfo": &fstest.MapFile{Data: []byte("MemTotal:         440340 kB\nMemFree: 1 kB\nMemAvailable:     123456 kB\nHugePages_Total:       0\n")}}}
+	total, left := Memory(m)
+	if total == nil || *total != 440340<<10 || left == nil || *left != 123456<<10 {
+		t.Errorf("%v %v", total, left)
+	}
+	if total, left = Memory(Machine{Files: fstest.MapFS{"proc/meminfo": &fstest.MapFile{Data: []byte("MemTotal: many kB\n")}}}); total != nil || left != nil {
+		t.Errorf("%v %v", total, left)
+	}
+}
+
 // TestThisProcess: sums over threads; a name in brackets may hold anything; what is missing is nil.
 func TestThisProcess(t *testing.T) {
 	file := func(s string) *fstest.MapFile { return &fstest.MapFile{Data: []byte(s)} }

@@ -1,4 +1,4 @@
-package tx
+package extrinsic
 
 import (
 	"fmt"
@@ -53,7 +53,7 @@ func (s Signature) Append(b []byte) []byte {
 // DecodeSignature decodes what Append makes.
 func DecodeSignature(b []byte) (s Signature, err error) {
 	if len(b) == 0 || int(b[0]) >= len(schemeNames) || len(b) != 1+Scheme(b[0]).size() {
-		return s, fmt.Errorf("%w: %d bytes are no MultiSignature", ErrPayload, len(b))
+		return s, fmt.Errorf("%w: %d bytes are no MultiSignature", ErrForm, len(b))
 	}
 	s.Scheme = Scheme(b[0])
 	copy(s.Bytes[:], b[1:])
