@@ -82,8 +82,10 @@ func (c *crashing) Announce(_ context.Context, at netip.AddrPort, _ uint32) (str
 func (c *crashing) Fate(context.Context, *miner.Intent) (string, miner.Fate, string, error) {
 	return "", miner.Unknown, "", nil
 }
-func (c *crashing) Plan(context.Context) (miner.Plan, error) { return miner.Plan{Serve: true}, nil }
-func (c *crashing) MaySign() error                           { return nil }
+func (c *crashing) Plan(context.Context) (miner.Plan, error) {
+	return miner.Plan{Serve: true, Block: c.Block}, nil
+}
+func (c *crashing) MaySign() error { return nil }
 
 func (c *crashing) Put(kind, key string, b []byte) error { return c.out.Put(kind, key, b) }
 func (c *crashing) Get(kind, key string) ([]byte, bool)  { return c.out.Get(kind, key) }
@@ -166,7 +168,7 @@ func liveAndDie(t *testing.T, text string) {
 	c.out = s
 	m, err := miner.New(miner.Config{
 		Hotkey: verify.AccountID{1}, Chain: c, Gate: c, Store: c, Version: 1, Listen: "127.0.0.1:0", Told: netip.MustParseAddr("127.0.0.2"), ToldOn: 8091,
-		Block: time.Millisecond, Axon: axon.Config{Routes: []axon.Route{{Synapse: synapse.Dummy(), Handler: handler.Dummy()}}},
+		Block: time.Millisecond, Every: 1, Tick: 1, Axon: axon.Config{Routes: []axon.Route{{Synapse: synapse.Dummy(), Handler: handler.Dummy()}}},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -186,7 +186,7 @@ func (s *seat) miner(route axon.Route, policy axon.Policy) (*miner.Miner, error)
 		c.Told = netip.MustParseAddr(n.Axon.ExternalIP) // the settings were checked
 	}
 	if s.demo { // whose blocks are fast
-		c.Block, c.Every = time.Second, 2
+		c.Block, c.Every, c.Tick = time.Second, 5, 1
 	}
 	return miner.New(c)
 }
@@ -327,17 +327,24 @@ func (c *minerChain) Plan(ctx context.Context) (miner.Plan, error) {
 	if err != nil {
 		return miner.Plan{}, err
 	}
-	if s.Measures == nil || s.Report == nil {
-		return miner.Plan{Serve: true}, nil
+	p := miner.Plan{Serve: true}
+	if s.Measures != nil && s.Report != nil {
+		p = planOf(s.Report)
 	}
-	return planOf(s.Report), nil
+	if s.Finalized != nil {
+		p.Block = s.Finalized.Number
+	}
+	return p, nil
 }
+
+// ecoEvery is how many blocks lie between two looks at a subnet in eco: four hours.
+const ecoEvery = 1200
 
 // planOf is what a power level lets a miner do: who is awake in windows only cannot be called.
 func planOf(r *power.Report) miner.Plan {
 	p := miner.Plan{Level: r.Level.String(), Serve: r.Link && (r.Plan.Duty == power.DutyAll || r.Plan.Duty == power.DutyDeadlines)}
-	if r.Plan.SyncEvery > 1 {
-		p.Every = uint32(r.Plan.SyncEvery)
+	if r.Level < power.Full {
+		p.Every = ecoEvery
 	}
 	return p
 }

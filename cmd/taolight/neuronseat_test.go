@@ -78,7 +78,7 @@ func TestMinerPlan(t *testing.T) {
 			t.Errorf("%v without a link: %+v", l, p)
 		}
 	}
-	if p := planOf(&power.Report{Level: power.Eco, Plan: power.PlanOf(power.Eco), Link: true}); p.Every != 25 {
+	if p := planOf(&power.Report{Level: power.Eco, Plan: power.PlanOf(power.Eco), Link: true}); p.Every != ecoEvery {
 		t.Errorf("in eco it looks every %d blocks", p.Every)
 	}
 }

@@ -232,7 +232,7 @@ func (a *app) sayNext(ctx context.Context, s *instance, j *journal, began time.T
 	program, flags := a.called(), s.flags()
 	more := ""
 	if s.neurons() {
-		more = fmt.Sprintf("  %s neuron status%s\n  %s metagraph %d%s\n", program, flags, program, demoNetuid, flags)
+		more = fmt.Sprintf("  %s neuron status%s\n", program, flags)
 	}
 	fmt.Fprintf(a.stdout, "\nAsk in another terminal:\n\n  %s status%s\n  %s head%s\n  %s get Timestamp.Now%s\n  %s peers%s\n  %s commits 1%s\n%s\n",
 		program, flags, program, flags, program, flags, program, flags, program, flags, more)

@@ -190,7 +190,7 @@ var settings = []Setting{
 			c.LogLevel, err = oneOf(v[0], "debug", "info", "warn", "error")
 			return err
 		}},
-	{Key: "demo_neurons", Help: "on: a demo network comes with two miners and a validator; off", Default: "on",
+	{Key: "demo_neurons", Help: "on: two miners and a validator on a demo network; off", Default: "on",
 		set: func(c *Config, v []string) (err error) { c.DemoNeurons, err = onOff(v[0]); return err }},
 	{Key: "max_mb_per_day", Help: "most traffic of a day in MB, both ways; 0: no limit", Default: "0",
 		set: func(c *Config, v []string) (err error) { c.MaxMBPerDay, err = decimal(v[0], 0, 1e6); return err }},

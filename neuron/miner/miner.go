@@ -36,6 +36,7 @@ type Plan struct {
 	Level string
 	Serve bool   // answer callers
 	Every uint32 // blocks between two looks at the subnet; 0: as Config.Every
+	Block uint32 // finalized now
 }
 
 // A Store keeps an intent, and the axon's nonces' high water, over a restart; *storage.Store is one.
@@ -67,7 +68,8 @@ type Config struct {
 	Version uint32 // of the software, as the chain is told
 	DryRun  bool
 	Block   time.Duration // time of a block; 12 s
-	Every   uint32        // blocks between two looks at the subnet; 5
+	Every   uint32        // blocks between two looks at the subnet, each of which costs some 100 kB; 300
+	Tick    uint32        // blocks between two looks at all else, at most; 5
 	Notes   func(warn bool, format string, args ...any)
 	Now     func() time.Time
 
@@ -87,6 +89,7 @@ type Miner struct {
 
 	// Of the loop alone.
 	view   *View
+	due    time.Time // of the next look, if nothing asks for one before
 	intent *Intent
 	failed uint32
 	why    string // of the failure
@@ -117,7 +120,10 @@ func New(cfg Config) (*Miner, error) {
 		cfg.Block = 12 * time.Second
 	}
 	if cfg.Every == 0 {
-		cfg.Every = 5
+		cfg.Every = 300
+	}
+	if cfg.Tick == 0 {
+		cfg.Tick = 5
 	}
 	bound, err := netip.ParseAddrPort(cfg.Listen)
 	if err != nil {
@@ -218,15 +224,14 @@ func (m *Miner) Run(ctx context.Context) error {
 	}
 }
 
-// step looks once at everything, and returns how long to wait for the next look. Its error is the axon's.
+// step looks once at everything, and returns how long to wait for the next time. Its error is the axon's.
 func (m *Miner) step(ctx context.Context) (time.Duration, error) {
-	every := m.cfg.Every
 	plan, err := m.cfg.Chain.Plan(ctx)
 	if err != nil {
-		plan = Plan{Serve: m.close != nil || m.server == nil, Level: ""} // as it is
+		plan = Plan{Serve: m.close != nil || m.server == nil} // as it is
 	}
-	if plan.Every > 0 {
-		every = plan.Every
+	if plan.Every == 0 {
+		plan.Every = m.cfg.Every
 	}
 	off := ""
 	if !plan.Serve {
@@ -234,13 +239,11 @@ func (m *Miner) step(ctx context.Context) (time.Duration, error) {
 	}
 	axonErr := m.follow(ctx, plan.Serve, off)
 	m.set(func(s *Status) { s.Level = plan.Level })
-	m.look(ctx)
-	if m.view != nil {
-		if m.decide(ctx, off) {
-			every = 1
-		}
+	wait := m.cfg.Tick
+	if m.decide(ctx, &plan, off) {
+		wait = 1
 	}
-	return time.Duration(every) * m.cfg.Block, axonErr
+	return time.Duration(wait) * m.cfg.Block, axonErr
 }
 
 // follow opens or closes the axon.
@@ -355,9 +358,11 @@ func (m *Miner) keepWater() {
 }
 
 // look reads the subnet.
-func (m *Miner) look(ctx context.Context) {
+func (m *Miner) look(ctx context.Context, every uint32) {
+	m.due = m.cfg.Now().Add(time.Duration(every) * m.cfg.Block)
 	v, err := m.cfg.Chain.View(ctx)
 	if err != nil {
+		m.due = m.cfg.Now().Add(time.Duration(min(every, m.cfg.Tick)) * m.cfg.Block)
 		m.set(func(s *Status) { s.Problem = err.Error() })
 		m.note("chain", true, "the subnet cannot be read: %v", err)
 		return

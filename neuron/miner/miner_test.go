@@ -35,6 +35,7 @@ type world struct {
 	loses     bool     // what is announced never arrives
 	gate      error
 	viewErr   error
+	looks     int
 	plan      Plan
 	own       []netip.Addr
 	kept      map[string][]byte
@@ -54,6 +55,7 @@ func (w *world) block() uint32 { return 1000 + uint32(time.Since(w.began)/blockT
 func (w *world) View(context.Context) (*View, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	w.looks++
 	if w.viewErr != nil {
 		return nil, w.viewErr
 	}
@@ -86,14 +88,25 @@ func (w *world) Announce(_ context.Context, at netip.AddrPort, version uint32) (
 	return fmt.Sprint("0x", len(w.announced)), nil
 }
 
-func (w *world) Fate(context.Context, *Intent) (string, Fate, string, error) {
-	return "", Unknown, "", nil
+// Fate knows of what was handed over whether a block has it.
+func (w *world) Fate(_ context.Context, i *Intent) (string, Fate, string, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if i.Hash == "" || w.loses {
+		return i.Hash, Unknown, "", nil
+	}
+	if n := len(w.pending); n > 0 && w.pending[n-1].Block <= uint64(w.block()) {
+		return i.Hash, Good, "", nil
+	}
+	return i.Hash, Pending, "", nil
 }
 
 func (w *world) Plan(context.Context) (Plan, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.plan, nil
+	p := w.plan
+	p.Block = w.block()
+	return p, nil
 }
 
 func (w *world) MaySign() error {
@@ -136,7 +149,7 @@ func (w *world) change(f func()) {
 
 func (w *world) config() Config {
 	return Config{
-		Hotkey: bob, Chain: w, Gate: w, Store: w, Listen: "0.0.0.0:8091", Version: 7, Every: 5,
+		Hotkey: bob, Chain: w, Gate: w, Store: w, Listen: "0.0.0.0:8091", Version: 7,
 		Axon: axon.Config{Routes: []axon.Route{{Synapse: synapse.Dummy(), Handler: handler.Dummy()}}},
 		Own: func() []netip.Addr {
 			w.mu.Lock()
@@ -227,7 +240,7 @@ func TestWaits(t *testing.T) {
 	}{
 		{name: "the gate", before: func(w *world) { w.gate = errors.New("clock: trust floor") }, state: "waits", after: func(w *world) { w.gate = nil }, opens: 1, within: 6, notices: "trust floor"},
 		{name: "the power level", before: func(w *world) { w.plan = Plan{Level: "survive"} }, state: "closed", after: func(w *world) { w.plan = Plan{Level: "eco", Serve: true, Every: 25} }, within: 31, notices: ""},
-		{name: "registration", before: func(w *world) { w.me = nil }, state: "unregistered", after: func(w *world) { w.me = &Neuron{Hotkey: bob} }, opens: 1, within: 6, notices: "not registered"},
+		{name: "registration", before: func(w *world) { w.me = nil }, state: "unregistered", after: func(w *world) { w.me = &Neuron{Hotkey: bob} }, opens: 1, within: 56, notices: "not registered"},
 		{name: "an address", before: func(w *world) { w.own = []netip.Addr{netip.MustParseAddr("10.1.2.3")} }, state: "no address", after: func(w *world) { w.own = []netip.Addr{there.Addr()} }, opens: 1, within: 6, notices: "axon.external_ip"},
 		{name: "the disk", before: func(w *world) { w.full = errors.New("no space left") }, state: "failed", after: func(w *world) { w.full = nil }, opens: 1, within: 30, notices: "no space left"},
 		{name: "the state", before: func(w *world) { w.viewErr = errors.New("no peer has it") }, state: "", after: func(w *world) { w.viewErr = nil }, opens: 1, within: 6, notices: "no peer has it"},
@@ -259,6 +272,33 @@ func TestWaits(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestLooks: the subnet is read as seldom as that will do, for each time costs a light client some 100 kB.
+func TestLooks(t *testing.T) {
+	live(t, newWorld, func(t *testing.T, w *world, m *Miner, blocks func(int)) {
+		looks := func() int {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			return w.looks
+		}
+		blocks(20)
+		if n := looks(); n > 4 || m.Status().Announce != "true" {
+			t.Errorf("%d looks until the announcement is in the state, %q", n, m.Status().Announce)
+		}
+		before := looks()
+		blocks(3000)
+		if n := looks() - before; n < 10 || n > 11 {
+			t.Errorf("%d looks in 3,000 blocks of nothing", n)
+		}
+		// Nothing is signed for an hour and more, as long as the clock is doubted: that takes no look.
+		w.change(func() { w.gate, w.own = errors.New("clock"), []netip.Addr{there.Addr()} })
+		before = looks()
+		blocks(290)
+		if n := looks() - before; n > 1 || m.Status().Announce != "waits" {
+			t.Errorf("%d looks while nothing may be signed, %q", n, m.Status().Announce)
+		}
+	})
 }
 
 // TestUnknownOutcome: what may have been sent is not sent again before it could be in no block any more.

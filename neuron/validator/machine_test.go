@@ -249,3 +249,35 @@ func TestDuty(t *testing.T) {
 		t.Errorf("%d missed: %v", w.m.journal.Missed, w.notes)
 	}
 }
+
+// TestNewcomer: when somebody registers, the chain is looked at once more and the metagraph is not read in every block.
+func TestNewcomer(t *testing.T) {
+	w := newWorld(t, 9, false)
+	w.run(40, 0)
+	reads := w.reads
+	w.size++
+	w.run(60, 0)
+	if n := w.reads - reads; n < 1 || n > 8 { // it is read each 10 blocks, as often as weights are sent here
+		t.Errorf("read %d times in 60 blocks", n)
+	}
+	if len(w.m.scores.Hotkeys) != 7 || w.m.scores.Hotkeys[6] != (verify.AccountID{16}) {
+		t.Errorf("%d neurons are scored", len(w.m.scores.Hotkeys))
+	}
+	if len(w.included) < 6 {
+		t.Errorf("weights were set %d times in 100 blocks", len(w.included))
+	}
+}
+
+// TestNobodyAnswers: without a single answer ever there is nothing to tell, and the status says that.
+func TestNobodyAnswers(t *testing.T) {
+	w := newWorld(t, 10, false)
+	w.mute = true
+	w.run(40, 0)
+	if s := w.m.Status(); len(w.submitted) != 0 || s.State != "blocked" || s.Why != "no miner has answered yet" {
+		t.Errorf("%+v", s)
+	}
+	w.mute = false
+	if w.run(20, 0); len(w.submitted) == 0 || w.m.Status().State != "running" {
+		t.Errorf("%+v", w.m.Status())
+	}
+}

@@ -82,6 +82,8 @@ func (v *Validator) Run(ctx context.Context) error {
 		v.last()
 	}()
 	work.Go(func() { v.heads(ctx) })
+	newest := make(chan duties, 1)
+	work.Go(func() { v.duties(ctx, newest) })
 	for {
 		var e any
 		select {
@@ -100,9 +102,11 @@ func (v *Validator) Run(ctx context.Context) error {
 				v.o.Notes(n)
 			}
 		}
-		if v.o.Changed != nil {
-			v.o.Changed(deadlines, missed)
+		select { // who is told of deadlines may be slow, and needs the newest alone
+		case <-newest:
+		default:
 		}
+		newest <- duties{deadlines, missed}
 		if stopped != nil && idle {
 			return stopped
 		}
@@ -116,6 +120,26 @@ func (v *Validator) Run(ctx context.Context) error {
 	}
 }
 
+// duties are what is due, and how much was missed.
+type duties struct {
+	list   []Deadline
+	missed uint64
+}
+
+// duties tells whoever wants to know of deadlines.
+func (v *Validator) duties(ctx context.Context, newest <-chan duties) {
+	for {
+		select {
+		case d := <-newest:
+			if v.o.Changed != nil {
+				v.o.Changed(d.list, d.missed)
+			}
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
 func (v *Validator) tell(ctx context.Context, e any) {
 	select {
 	case v.events <- e:
@@ -125,18 +149,23 @@ func (v *Validator) tell(ctx context.Context, e any) {
 
 // heads tells of each finalized head.
 func (v *Validator) heads(ctx context.Context) {
-	above := uint32(0)
+	above, said := uint32(0), ""
 	for ctx.Err() == nil {
 		h, err := v.o.Chain.Head(ctx, above)
 		if err != nil {
-			if ctx.Err() == nil && v.o.Notes != nil {
-				v.o.Notes(Note{"chain", err.Error(), true})
+			if ctx.Err() == nil && v.o.Notes != nil && err.Error() != said {
+				said = err.Error()
+				v.o.Notes(Note{"chain", said, true})
 			}
 			select {
 			case <-time.After(headRetry):
 			case <-ctx.Done():
 			}
 			continue
+		}
+		if said != "" {
+			said = ""
+			v.o.Notes(Note{"chain", fmt.Sprintf("the node answers again, at #%d", h.Number), false})
 		}
 		above = h.Number
 		v.tell(ctx, headEvent(h))

@@ -79,7 +79,7 @@ func (m *Machine) takeSaved(e savedEvent) {
 		m.intents = slices.DeleteFunc(m.intents, func(x *Intent) bool { return x == i })
 		m.busy.act, m.dirty = false, true
 		m.retryAt = m.head.Number + retryAfter
-		m.once("store", "store", true, "nothing is signed: the intent cannot be written down: %v; tried again at #%d", e.err, m.retryAt)
+		m.once("store", "store", true, "nothing is signed: the intent cannot be written down: %v; it is tried again", e.err)
 	case e.err != nil:
 		// It is signed, and must not leave before it is written down. That is tried again until its era is over.
 		m.busy.act, m.dirty = false, true

@@ -75,6 +75,9 @@ type world struct {
 	spec       uint32
 	permit     bool
 	registered bool
+	size       uint16 // neurons
+	mute       bool   // no miner answers
+	reads      int    // of the metagraph
 	tempo      uint64
 	limit      uint64
 	slow       uint32 // blocks until a transaction is included, at most
@@ -100,7 +103,7 @@ type world struct {
 }
 
 func newWorld(t testing.TB, seed uint64, reveals bool) *world {
-	w := &world{t: t, r: rand.New(rand.NewPCG(seed, 1)), head: 100, reveals: reveals, spec: 425, permit: true, registered: true, tempo: 40, limit: 5, slow: 3,
+	w := &world{t: t, r: rand.New(rand.NewPCG(seed, 1)), head: 100, reveals: reveals, spec: 425, permit: true, registered: true, size: 6, tempo: 40, limit: 5, slow: 3,
 		pool: map[string]sent{}, included: map[string]uint32{}, revealed: map[verify.Hash]uint32{}, store: newMemory()}
 	w.cfg = Config{Netuid: 7, Hotkey: verify.AccountID{1}, Epoch: 10, Every: 3, Rand: w.r}
 	w.start()
@@ -126,7 +129,7 @@ func (w *world) view() *View {
 		w.t.Fatal(err)
 	}
 	e := w.epoch(w.head)
-	f := &commit.Facts{Rules: set, Netuid: 7, Hotkey: w.cfg.Hotkey, Exists: true, Mechanisms: 1, Size: 6, Registered: w.registered, UID: 2, Permit: w.permit,
+	f := &commit.Facts{Rules: set, Netuid: 7, Hotkey: w.cfg.Hotkey, Exists: true, Mechanisms: 1, Size: w.size, Registered: w.registered, UID: 2, Permit: w.permit,
 		LastUpdate: w.updated, CommitReveal: w.reveals, RevealPeriod: 1, VersionKey: 841, RateLimit: w.limit, MinWeights: 1, MaxWeight: 65535,
 		Schedule: yuma.Schedule{Tempo: uint16(w.tempo), LastEpochBlock: e * w.tempo, SubnetEpochIndex: e, BlocksSinceLastStep: uint64(w.head) - e*w.tempo}}
 	v := &View{Block: w.head, Time: uint64(w.head) * 12000, Slot: 12 * time.Second, Facts: f, Rules: set, LastUpdate: w.updated, Beacon: drand.Beacon{Period: 3}}
@@ -136,7 +139,7 @@ func (w *world) view() *View {
 
 func (w *world) neurons() []Neuron {
 	var list []Neuron
-	for uid := range uint16(6) {
+	for uid := range w.size {
 		n := Neuron{UID: uid, Hotkey: verify.AccountID{byte(10 + uid)}}
 		if uid == 2 {
 			n.Hotkey, n.Permit = w.cfg.Hotkey, true
@@ -206,9 +209,13 @@ func (w *world) do(a any) any {
 	case wantView:
 		return viewEvent{view: w.view()}
 	case wantNeurons:
+		w.reads++
 		return neuronsEvent{list: w.neurons()}
 	case wantRound:
 		w.rounds++
+		if w.mute {
+			return roundEvent{rewards: make([]Reward, len(a.miners))}
+		}
 		e := roundEvent{answered: len(a.miners)}
 		for _, n := range a.miners {
 			e.rewards = append(e.rewards, Reward{n.UID, float64(n.UID % 2)})
