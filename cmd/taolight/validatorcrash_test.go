@@ -46,7 +46,7 @@ type dying struct {
 }
 
 // quietFor is for how long the loop asks for nothing before there is another block.
-const quietFor = 12 * time.Millisecond
+const quietFor = 60 * time.Millisecond
 
 // touch notes a question, and what it returns its end.
 func (d *dying) touch() func() {
