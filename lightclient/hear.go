@@ -13,6 +13,12 @@ import (
 // MaxShown is the most bytes of a bundle that is handed on.
 const MaxShown = 64 << 10
 
+// fresh are claims that a look has newly proven, with the bundle that does.
+type fresh struct {
+	x      *bundle.Bundle
+	claims []bundle.Claim
+}
+
 // shown cuts new claims out of a bundle, into as many as it takes. One that is too big by itself is left out, and
 // so is what can be linked no more.
 func (l *look) shown(x *bundle.Bundle, claims []bundle.Claim) (messages [][]byte) {

@@ -205,9 +205,6 @@ func (n *Node) keepParts(r *watchResult) {
 	for _, text := range r.notes {
 		n.note("watch", "%s", text)
 	}
-	if len(r.shown) > 0 {
-		n.cfg.Shown(r.shown)
-	}
 	write := n.watch.end(r)
 	waiting := n.watch.waiting
 	n.watch.waiting = nil

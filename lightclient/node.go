@@ -80,7 +80,7 @@ type Config struct {
 	Hosted func(ctx context.Context, h *p2p.Host) (wait func())
 	Moved  func(*Standing)
 	// Shown is given bundles of what a look at a watched subnet has newly proven, each of at most MaxShown bytes, with
-	// claims about commitments of one epoch and nothing else. It is called in the node's loop, and must not wait.
+	// claims about commitments of one epoch and nothing else. It is called from a goroutine of its own.
 	Shown func([][]byte)
 }
 
@@ -599,6 +599,14 @@ func (n *Node) stepWatch(ctx context.Context) {
 		select {
 		case n.events <- watched{r}:
 		case <-ctx.Done():
+		}
+		if n.cfg.Shown == nil {
+			return
+		}
+		for _, f := range r.fresh { // when nothing waits for it
+			if messages := l.shown(f.x, f.claims); len(messages) > 0 {
+				n.cfg.Shown(messages)
+			}
 		}
 	}()
 }

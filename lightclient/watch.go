@@ -132,7 +132,7 @@ type watchResult struct {
 	revealed, lost, unproven int
 	epochs, epochBytes       int
 
-	shown [][]byte // what is new, in bundles that fit a message
+	fresh []fresh // what is new, to be shown to others
 }
 
 // end takes the result of a look, and reports whether what was put in the store is to be written now.
@@ -347,9 +347,7 @@ func (l *look) grow(q *question, e *evidence, list []*Commitment, r *watchResult
 	}
 	if grown != nil {
 		r.parts = append(r.parts, grown)
-		if l.n.cfg.Shown != nil {
-			r.shown = append(r.shown, l.shown(grown.x, kept)...)
-		}
+		r.fresh = append(r.fresh, fresh{grown.x, kept})
 	}
 	revealed, lost := e.settle(r, decided, kept)
 	for _, c := range kept {
