@@ -92,14 +92,14 @@ func TestTables(t *testing.T) {
 		t.Errorf("subnet 3: %+v, %v", one, err)
 	}
 
-	// The coldkey of uid 2: all of its stake is its own.
+	// The coldkey of uid 2, whose hotkey is on subnet 3 as well: all of its stake is its own.
 	cold, _ := verify.ParseAccount(m.Neurons[2].Coldkey)
 	a, err := node.Account(ctx, cold, at)
 	if err != nil || len(a.Hotkeys) != 1 || a.Coldkey != "" || a.More != 0 {
 		t.Fatalf("account %+v, %v", a, err)
 	}
 	h := a.Hotkeys[0]
-	if h.Hotkey != m.Neurons[2].Hotkey || !h.Owned || h.Itself || len(h.Stakes) != 2 || len(h.Neurons) != 1 || h.Neurons[0].Netuid != 1 ||
+	if h.Hotkey != m.Neurons[2].Hotkey || !h.Owned || h.Itself || len(h.Stakes) != 2 || len(h.Neurons) != 2 || h.Neurons[0].Netuid != 1 || h.Neurons[1].Netuid != 3 ||
 		h.Neurons[0].Stake != m.Neurons[2].Stake || h.Neurons[0].UID != 2 {
 		t.Errorf("hotkey %+v", h)
 	}

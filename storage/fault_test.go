@@ -73,7 +73,7 @@ func TestFailingSlots(t *testing.T) {
 			if err := s.Degraded(); !errors.Is(err, errInjected) {
 				t.Fatal(err)
 			}
-			must(t, s.SetHead(testHead(50))) // due, but with a fault Tick decides
+			must(t, s.SetHead(testHead(200))) // due, but with a fault Tick decides
 			if err := s.WriteHead(testHead(9)); !errors.Is(err, ErrBackwards) {
 				t.Fatal(err)
 			}
@@ -95,12 +95,12 @@ func TestFailingSlots(t *testing.T) {
 				must(t, s.Tick(now))
 			}
 			must(t, s.Degraded())
-			if s.Stats().HeadWritten != 50 {
+			if s.Stats().HeadWritten != 200 {
 				t.Error("the head was not written when it could be")
 			}
 			mustClose(t, s)
 			s, _ = mustOpen(t, cfg)
-			if h, _ := s.Head(); !sameHead(h, testHead(50)) {
+			if h, _ := s.Head(); !sameHead(h, testHead(200)) {
 				t.Error("another head after a restart")
 			}
 			mustClose(t, s)
