@@ -48,7 +48,9 @@ const (
 // Errors of Reach.
 var (
 	// ErrNobody: no light node is connected that could try.
-	ErrNobody = errors.New("no light node is connected that could try")
+	ErrNobody = errors.New("none is connected that could try")
+	// ErrAsked: it is too soon to ask again.
+	ErrAsked = errors.New("each was asked within this minute")
 	// ErrPort: nobody tries that port.
 	ErrPort = errors.New("nobody tries a port below 1024 but 80 and 443")
 )
@@ -203,7 +205,8 @@ func decodeReach(b []byte) (outcome byte, why string, err error) {
 // Reach asks up to three neighbours, one after the other until one does, to reach a TCP port of this machine, at the
 // address by which each sees it. Those that see the most of the internet come first, and a neighbour that sees less is
 // not asked once one has tried: that a LAN reaches it says nothing against the internet that does not. It dials
-// nobody, and asks the same neighbour once a minute at most. Its errors are ErrPort, ErrNobody and ctx's.
+// nobody, and asks the same neighbour once a minute at most. Its errors are ErrPort, ErrNobody, ErrAsked
+// and ctx's.
 func (n *Node) Reach(ctx context.Context, port uint16) (Reached, error) {
 	r := Reached{Port: port}
 	if !reachable(port) {
@@ -276,11 +279,9 @@ func (n *Node) nextToReach(now time.Time, most int) (id peer.ID, rank int, over 
 	}
 	if len(list) == 0 {
 		if recent {
-			err = fmt.Errorf("%w: each was asked within this minute", ErrNobody)
-		} else {
-			err = ErrNobody
+			return "", 0, "", ErrAsked
 		}
-		return "", 0, "", err
+		return "", 0, "", ErrNobody
 	}
 	c := slices.MinFunc(list, func(a, b choice) int {
 		in := func(x choice) int {

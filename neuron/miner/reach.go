@@ -32,10 +32,16 @@ func (a *asking) due(now time.Time, at netip.AddrPort, open, announced bool) boo
 	return open && announced && (at != a.at || !now.Before(a.next) || a.next.Sub(now) > reachEvery) // or the clock was set back
 }
 
+// elsewhere reports whether others could reach an axon at all: one that listens on an address of this machine alone is
+// behind something that forwards to it if another is announced, and for this machine if not.
+func elsewhere(bound, announced netip.Addr) bool {
+	return !bound.Unmap().IsLoopback() || !announced.Unmap().IsLoopback()
+}
+
 // askPeers asks whether the axon can be reached, if that is due.
 func (m *Miner) askPeers(ctx context.Context) {
 	at, err := m.address()
-	if err != nil || m.cfg.Reach == nil {
+	if err != nil || m.cfg.Reach == nil || !elsewhere(m.bound.Addr(), at.At.Addr()) {
 		return
 	}
 	m.mu.Lock()
@@ -104,11 +110,14 @@ func (s *Status) peerLine() string {
 			line += " over " + s.PeerUnreachedOver
 		}
 		line += ": " + s.PeerUnreachedWhy
-		switch s.PeerUnreachedOver {
-		case "", "IPv6":
-			return line + ": open it in the router or firewall"
+		near := s.PeerUnreachedOver != "" && s.PeerUnreachedOver != "IPv6"
+		switch on, err := netip.ParseAddrPort(s.Listen); {
+		case near && err == nil && !on.Addr().IsUnspecified():
+			return line + ": it listens on " + s.Listen + " alone"
+		case near:
+			return line + ": open it in this machine's firewall"
 		}
-		return line + ": open it in this machine's firewall"
+		return line + ": open it in the router or firewall"
 	case s.PeerUnreachedWhy != "":
 		return "no light node could be asked: " + s.PeerUnreachedWhy
 	}

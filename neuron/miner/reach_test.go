@@ -38,6 +38,36 @@ func TestAskingDue(t *testing.T) {
 	}
 }
 
+// TestElsewhere: nobody is asked to reach what only this machine can.
+func TestElsewhere(t *testing.T) {
+	for _, c := range []struct {
+		bound, announced string
+		want             bool
+	}{
+		{"0.0.0.0", "8.8.8.8", true}, {"0.0.0.0", "127.0.0.2", true}, {"127.0.0.1", "8.8.8.8", true}, {"127.0.0.2", "127.0.0.2", false}, {"::1", "127.0.0.2", false},
+		{"::ffff:127.0.0.2", "127.0.0.2", false}, {"10.0.0.3", "10.0.0.3", true},
+	} {
+		if got := elsewhere(netip.MustParseAddr(c.bound), netip.MustParseAddr(c.announced)); got != c.want {
+			t.Errorf("%+v: %v", c, got)
+		}
+	}
+}
+
+// TestPeerLine: the advice is one that helps.
+func TestPeerLine(t *testing.T) {
+	for _, c := range []struct{ over, listen, want string }{
+		{"", "10.0.0.3:8091", "light node X could not reach port 8091: refused: open it in the router or firewall"},
+		{"IPv6", "[::]:8091", "light node X could not reach port 8091 over IPv6: refused: open it in the router or firewall"},
+		{"the local network", "0.0.0.0:8091", "light node X could not reach port 8091 over the local network: refused: open it in this machine's firewall"},
+		{"the local network", "10.0.0.3:8091", "light node X could not reach port 8091 over the local network: refused: it listens on 10.0.0.3:8091 alone"},
+	} {
+		s := Status{Listen: c.listen, PeerPort: 8091, PeerUnreachedBy: "X", PeerUnreachedOver: c.over, PeerUnreachedWhy: "refused"}
+		if got := s.peerLine(); got != c.want {
+			t.Errorf("%q, want %q", got, c.want)
+		}
+	}
+}
+
 // TestAskPeers: what a miner makes of what light nodes say, when it asks them, and what it says of that.
 func TestAskPeers(t *testing.T) {
 	liveAmong(t, func(t *testing.T, w *world, m *Miner, blocks func(int), asks *asks) {
@@ -52,11 +82,11 @@ func TestAskPeers(t *testing.T) {
 				t.Errorf("%s: reached %v, %q is not in\n%s", what, reached(), said, lines())
 			}
 		}
-		asks.set(Reach{}, errors.New("no light node is connected that could try"))
+		asks.set(Reach{}, errors.New("none is connected that could try"))
 		blocks(1)
 		expect("announced, but not in the state", 0, false, "nobody has called it from another machine yet")
 		blocks(12)
-		expect("nobody", 1, false, "no light node could be asked: no light node is connected")
+		expect("nobody", 1, false, "no light node could be asked: none is connected")
 		blocks(25)
 		expect("still nobody, five minutes later", 1, false, "no light node could be asked")
 		asks.set(Reach{Tried: true, By: "12D3…b", Why: "timed out"}, nil)
