@@ -208,6 +208,12 @@ func decodeReach(b []byte) (outcome byte, why string, err error) {
 // nobody, and asks the same neighbour once a minute at most. Its errors are ErrPort, ErrNobody, ErrAsked
 // and ctx's.
 func (n *Node) Reach(ctx context.Context, port uint16) (Reached, error) {
+	return n.reach(ctx, port, n.askReach)
+}
+
+type askReach = func(ctx context.Context, id peer.ID, port uint16) (outcome byte, why string, err error)
+
+func (n *Node) reach(ctx context.Context, port uint16, ask askReach) (Reached, error) {
 	r := Reached{Port: port}
 	if !reachable(port) {
 		return r, fmt.Errorf("port %d: %w", port, ErrPort)
@@ -221,7 +227,7 @@ func (n *Node) Reach(ctx context.Context, port uint16) (Reached, error) {
 		if err != nil {
 			break
 		}
-		outcome, why, err := n.askReach(ctx, id, port)
+		outcome, why, err := ask(ctx, id, port)
 		if ctx.Err() != nil {
 			return r, context.Cause(ctx)
 		}

@@ -288,6 +288,53 @@ func TestMayReach(t *testing.T) {
 	}
 }
 
+// TestReachInTurn: three are asked at most, until one reaches the port; what one found out counts more than that others
+// did not try, or see less.
+func TestReachInTurn(t *testing.T) {
+	for _, c := range []struct{ name, answers, asked, by, why string }{
+		{name: "the first", answers: "aYbYcY", asked: "a", by: "a"},
+		{name: "the second", answers: "aNbYcY", asked: "ab", by: "b"},
+		{name: "nobody", answers: "aNbNcNdY", asked: "abc", by: "c", why: "no"},
+		{name: "one does not try", answers: "a-bNcY", asked: "abc", by: "c"},
+		{name: "one tries", answers: "a-bNc-", asked: "abc", by: "b", why: "no"},
+		{name: "one fails to answer", answers: "aNb!c!", asked: "abc", by: "a", why: "no"},
+		{name: "none tries", answers: "a-b-c!", asked: "abc", by: "c", why: "no answer"},
+		{name: "the LAN alone does not count", answers: "aNlY", asked: "a", by: "a", why: "no"},
+		{name: "the LAN, as nobody else tries", answers: "a-lY", asked: "al", by: "l"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			now := time.Unix(1_700_000_000, 0)
+			n := &Node{cfg: Config{Now: func() time.Time { return now }}, neighbours: map[peer.ID]*neighbour{}}
+			answers := map[peer.ID]byte{}
+			for i := 0; i < len(c.answers); i += 2 {
+				id := peer.ID(c.answers[i : i+1])
+				addr := "/ip4/8.8.8.8/tcp/9"
+				if id == "l" {
+					addr = "/ip4/192.168.1.9/tcp/9"
+				}
+				answers[id] = c.answers[i+1]
+				n.neighbours[id] = &neighbour{id: id, addr: multiaddr.StringCast(addr)}
+			}
+			asked := ""
+			r, err := n.reach(t.Context(), 8091, func(_ context.Context, id peer.ID, port uint16) (byte, string, error) {
+				asked += string(id)
+				switch answers[id] {
+				case 'Y':
+					return reached, "", nil
+				case 'N':
+					return unreached, "no", nil
+				case '-':
+					return untried, "busy", nil
+				}
+				return 0, "", ErrAnswer
+			})
+			if err != nil || asked != c.asked || r.OK != (c.why == "") || r.Tried != (c.why != "no answer") || r.By != shortID(peer.ID(c.by)) || r.Why != c.why {
+				t.Errorf("asked %s: %+v, %v; want %s: by %s, %q", asked, r, err, c.asked, shortID(peer.ID(c.by)), c.why)
+			}
+		})
+	}
+}
+
 // TestNextToReach: those that see more of the internet are asked first, of these the ones that were dialled, and
 // nobody who sees less once one has tried.
 func TestNextToReach(t *testing.T) {
