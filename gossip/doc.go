@@ -25,6 +25,7 @@
 //	outbox.go   messages that wait until somebody would hear them
 //	parcels.go  transactions that are carried for others
 //	exchange.go the requests between neighbours: catching up, and addresses
+//	reach.go    asking neighbours whether a port of this machine can be reached
 //	node.go     the loop that drives the rest
 //
 // # Topics

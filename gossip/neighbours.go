@@ -20,6 +20,7 @@ type neighbour struct {
 	asked   time.Time // for a catch-up
 	again   bool      // asked for another once the mesh is there
 	told    bool      // asked for addresses
+	reach   time.Time // asked to reach a port
 }
 
 // identified looks at who has connected: a light node of our chain speaks our catch-up.

@@ -76,6 +76,8 @@ type Config struct {
 	Hold func(id peer.ID, on bool)
 	// Keep is given contacts worth keeping, now and then and at the end.
 	Keep func(records [][]byte)
+	// Dial reaches ports of neighbours that ask for it; nil: this node tries none.
+	Dial Dialer
 	// Courier takes transactions to the chain; nil: this node carries none.
 	Courier Courier
 	// Fact is told each bundle that was accepted on a topic other than finality.
@@ -101,6 +103,8 @@ type Node struct {
 	level      Level
 	requests   map[peer.ID]*bucket
 	serving    int
+	reachers   map[peer.ID]time.Time // when it last asked to be reached
+	reaching   int
 	neighbours map[peer.ID]*neighbour
 	contacts   *contacts
 	catchUps   uint64
@@ -195,7 +199,7 @@ func New(cfg Config) (*Node, error) {
 	r := rand.New(rand.NewPCG(cfg.Seed, 0x676f))
 	n := &Node{
 		cfg: cfg, gate: NewGate(cfg.Genesis), events: make(chan any, 64), params: ParamsOf(cfg.Level), level: cfg.Level,
-		requests: make(map[peer.ID]*bucket), neighbours: make(map[peer.ID]*neighbour),
+		requests: make(map[peer.ID]*bucket), reachers: make(map[peer.ID]time.Time), neighbours: make(map[peer.ID]*neighbour),
 		contacts: newContacts(cfg.Host.ID(), r, cfg.Private), accepted: make(map[uint32][]byte), rand: r,
 	}
 	for _, a := range cfg.Given {
@@ -266,6 +270,8 @@ func (n *Node) Run(ctx context.Context) error {
 	n.serve(catchUpProtocol(n.cfg.Genesis), 32, n.answerCatchUp)
 	n.serve(peersProtocol(n.cfg.Genesis), 0, n.answerPeers)
 	n.serve(heldProtocol(n.cfg.Genesis), 4+32*maxHeld, n.answerHeld)
+	n.serveReach(ctx)
+	defer n.cfg.Host.RemoveStreamHandler(reachProtocol(n.cfg.Genesis))
 	defer n.cfg.Host.RemoveStreamHandler(catchUpProtocol(n.cfg.Genesis))
 	defer n.cfg.Host.RemoveStreamHandler(peersProtocol(n.cfg.Genesis))
 	defer n.cfg.Host.RemoveStreamHandler(heldProtocol(n.cfg.Genesis))

@@ -163,7 +163,9 @@ func (p *place) links() ([]link.Link, error) {
 
 // talkConfig is what the settings say about gossip.
 func (p *place) talkConfig() gossip.Config {
-	return gossip.Config{Genesis: p.root.Genesis, Given: p.cfg.Peers, Private: p.demo, LAN: p.cfg.LAN && !p.demo}
+	return gossip.Config{
+		Genesis: p.root.Genesis, Given: p.cfg.Peers, Private: p.demo, LAN: p.cfg.LAN && !p.demo, Dial: new(net.Dialer).DialContext,
+	}
 }
 
 // talking returns a function that returns the node's gossip, nil while there is none.

@@ -41,7 +41,8 @@ until it is stopped. It asks the node that runs on the data directory, or starts
 What the chain says of the axon is changed (serve_axon, which costs nothing) only if it is
 not so, as often as the subnet allows, and not while the clock or finality is in doubt.
 The address is --axon.external_ip, or this machine's own if that is a public one; no
-stranger is asked for it. The hotkey has to be registered by its coldkey, elsewhere.
+stranger is asked for it. Light nodes that are connected are asked once an hour whether
+they reach the axon. The hotkey has to be registered by its coldkey, elsewhere.
 
 Who may call is read from proven state: hotkeys of the subnet, unless --blacklist.… says
 otherwise; who has more stake comes first. --handler says who answers: the template's
@@ -180,6 +181,7 @@ func (s *seat) miner(route axon.Route, policy axon.Policy) (*miner.Miner, error)
 		Hotkey: s.key.Account(), Chain: &minerChain{s}, Gate: s.gate, Store: s.store, DryRun: s.dryRun, Version: sdkVersion,
 		Listen: net.JoinHostPort(n.Axon.IP, strconv.Itoa(n.Axon.Port)), ToldOn: uint16(n.Axon.ExternalPort),
 		Notes: func(warn bool, format string, args ...any) { s.say(warn, roleMiner, fmt.Sprintf(format, args...)) },
+		Reach: (&minerChain{s}).Reach,
 		Axon:  axon.Config{Routes: []axon.Route{route}, Policy: policy, Log: s.j.logger("axon"), Limits: axon.Limits{Workers: n.Axon.MaxWorkers, Waiting: n.Axon.MaxWaiting}},
 	}
 	if n.Axon.ExternalIP != "" {
@@ -335,6 +337,17 @@ func (c *minerChain) Plan(ctx context.Context) (miner.Plan, error) {
 		p.Block = s.Finalized.Number
 	}
 	return p, nil
+}
+
+// Reach asks the node's neighbours, for miner.Config.
+func (c *minerChain) Reach(ctx context.Context, port uint16) (miner.Reach, error) {
+	ctx, cancel := context.WithTimeout(ctx, chainWait)
+	defer cancel()
+	r, err := c.s.who.Reach(ctx, control.ReachQuestion{Port: port})
+	if err != nil {
+		return miner.Reach{}, err
+	}
+	return miner.Reach{OK: r.OK, Tried: r.Tried, By: r.By, Over: r.Over, Why: r.Why}, nil
 }
 
 // ecoEvery is how many blocks lie between two looks at a subnet in eco: four hours.

@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"github.com/taolight/taolight/gossip"
 	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/verify/checkpoint"
 )
@@ -38,6 +39,7 @@ const (
 
 	methodGossip  = "gossip"
 	methodPublish = "publish"
+	methodReach   = "reach"
 
 	methodTxBuild    = "tx build"
 	methodTxInspect  = "tx inspect"
@@ -93,6 +95,8 @@ type Answerer interface {
 	Gossip(ctx context.Context) (*Gossip, error)
 	// Publish takes a bundle or evidence, verifies it, and hands it on.
 	Publish(ctx context.Context, q PublishQuestion) (*Published, error)
+	// Reach asks light nodes that are connected to reach a TCP port of this machine.
+	Reach(ctx context.Context, q ReachQuestion) (*gossip.Reached, error)
 
 	// Build makes the payload of a transaction, and Inspect tells what one of somebody else's would do.
 	Build(ctx context.Context, q BuildQuestion) (*Built, error)

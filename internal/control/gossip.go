@@ -49,6 +49,11 @@ type Published struct {
 	Reason string `json:"reason,omitempty"`
 }
 
+// A ReachQuestion asks whether others reach a TCP port of this machine.
+type ReachQuestion struct {
+	Port uint16 `json:"port"`
+}
+
 // errNoGossip: the node was told not to, or was started for one question.
 var errNoGossip = errors.New("this node does not gossip")
 
@@ -103,9 +108,32 @@ func (l *Local) Publish(ctx context.Context, q PublishQuestion) (*Published, err
 	return p, nil
 }
 
+// Reach implements Answerer.
+func (l *Local) Reach(ctx context.Context, q ReachQuestion) (*gossip.Reached, error) {
+	n, err := l.talk()
+	if err != nil {
+		return nil, err
+	}
+	r, err := n.Reach(ctx, q.Port)
+	switch {
+	case errors.Is(err, gossip.ErrPort):
+		return nil, Errorf(Usage, "%w", err)
+	case errors.Is(err, gossip.ErrNobody):
+		return nil, Errorf(NoPeers, "%w", err)
+	case err != nil:
+		return nil, err
+	}
+	return &r, nil
+}
+
 // Gossip asks the other process.
 func (c *Client) Gossip(ctx context.Context) (*Gossip, error) {
 	return call[Gossip](ctx, c, methodGossip, nil)
+}
+
+// Reach asks the other process.
+func (c *Client) Reach(ctx context.Context, q ReachQuestion) (*gossip.Reached, error) {
+	return call[gossip.Reached](ctx, c, methodReach, q)
 }
 
 // Publish asks the other process.

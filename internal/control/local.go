@@ -101,6 +101,8 @@ func (l *Local) Handle(ctx context.Context, method string, params json.RawMessag
 		return l.Gossip(ctx)
 	case methodPublish:
 		return answer(ctx, params, l.Publish)
+	case methodReach:
+		return answer(ctx, params, l.Reach)
 	case methodGovernance:
 		return answer(ctx, params, l.Governance)
 	case methodTxBuild:

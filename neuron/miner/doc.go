@@ -8,7 +8,9 @@
 // one that could be proven; how old that is, is told.
 //
 // It never asks a stranger what this machine's address is, and it does not claim that the axon can be reached: it
-// tells when it last was, from another machine.
+// tells when it last was, from another machine, and what a light node says that the node was connected with anyway
+// and that was asked to try.
 //
-// What to do is decided by functions of their arguments (serve.go, address.go, rank.go); miner.go and announce.go act.
+// What to do is decided by functions of their arguments (serve.go, address.go, rank.go); miner.go, announce.go
+// and reach.go act.
 package miner

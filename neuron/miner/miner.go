@@ -72,6 +72,9 @@ type Config struct {
 	Tick    uint32        // blocks between two looks at all else, at most; 5
 	Notes   func(warn bool, format string, args ...any)
 	Now     func() time.Time
+	// Reach asks light nodes that the node is connected with to reach a TCP port; nil: nobody is asked. Its error says
+	// why nobody could be.
+	Reach func(ctx context.Context, port uint16) (Reach, error)
 
 	listen func(ctx context.Context, addr string) (net.Listener, error) // for tests
 }
@@ -94,6 +97,7 @@ type Miner struct {
 	failed uint32
 	why    string // of the failure
 	fate   Fate
+	asking asking
 	close  func() // closes the axon; nil: it is closed
 	ended  <-chan error
 	told   map[string]string // the last note of each topic
@@ -243,6 +247,7 @@ func (m *Miner) step(ctx context.Context) (time.Duration, error) {
 	if m.decide(ctx, &plan, off) {
 		wait = 1
 	}
+	m.askPeers(ctx)
 	return time.Duration(wait) * m.cfg.Block, axonErr
 }
 

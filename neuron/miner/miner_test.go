@@ -43,6 +43,7 @@ type world struct {
 	open      int   // listeners
 	listens   error
 	notes     []string
+	reach     func(context.Context, uint16) (Reach, error)
 }
 
 func newWorld() *world {
@@ -149,7 +150,7 @@ func (w *world) change(f func()) {
 
 func (w *world) config() Config {
 	return Config{
-		Hotkey: bob, Chain: w, Gate: w, Store: w, Listen: "0.0.0.0:8091", Version: 7,
+		Hotkey: bob, Chain: w, Gate: w, Store: w, Listen: "0.0.0.0:8091", Version: 7, Reach: w.reach,
 		Axon: axon.Config{Routes: []axon.Route{{Synapse: synapse.Dummy(), Handler: handler.Dummy()}}},
 		Own: func() []netip.Addr {
 			w.mu.Lock()

@@ -40,6 +40,16 @@ type Status struct {
 	Reached   *time.Time `json:"reached"`
 	ReachedBy string     `json:"reached_by,omitempty"`
 
+	// PeerReached is when a light node last said that it reached the axon at PeerPort, and which; null: none has since
+	// the address is this. PeerUnreachedWhy is why the last question came to nothing: empty if it came to something.
+	PeerPort          uint16     `json:"peer_port,omitempty"`
+	PeerReached       *time.Time `json:"peer_reached"`
+	PeerReachedBy     string     `json:"peer_reached_by,omitempty"`
+	PeerReachedOver   string     `json:"peer_reached_over,omitempty"` // "IPv6", "the local network", "loopback"
+	PeerUnreachedBy   string     `json:"peer_unreached_by,omitempty"` // empty: no light node tried
+	PeerUnreachedOver string     `json:"peer_unreached_over,omitempty"`
+	PeerUnreachedWhy  string     `json:"peer_unreached_why,omitempty"`
+
 	Axon axon.Stats `json:"axon"`
 }
 
@@ -80,7 +90,10 @@ func (s *Status) Lines() []string {
 	if s.Reached != nil {
 		add("reached from %s at %s", s.ReachedBy, s.Reached.UTC().Format(time.RFC3339))
 	} else if s.Listen != "" {
-		add("nobody has reached it from another machine yet; no peer is asked to try")
+		add("nobody has called it from another machine yet")
+	}
+	if line := s.peerLine(); line != "" && s.Listen != "" {
+		out = append(out, line)
 	}
 	a := s.Axon
 	add("%d requests: %d answered, %d failed; refused: %d unsigned, %d stale, %d badly signed, %d not allowed, %d too many",
