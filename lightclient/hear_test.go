@@ -43,6 +43,27 @@ func TestHear(t *testing.T) {
 		}
 	}
 	w := status(t, node).Watch
+	ends := func() int { // that were told; it is done behind the looks
+		mu.Lock()
+		defer mu.Unlock()
+		told := make(map[string]bool)
+		for _, b := range messages {
+			x, err := bundle.Decode(b)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, c := range x.Claims {
+				switch c := c.(type) {
+				case bundle.RevealedClaim:
+					told[c.Hash.String()] = true
+				case bundle.LostClaim:
+					told[c.Hash.String()] = true
+				}
+			}
+		}
+		return len(told)
+	}
+	until(t, "what was found is told", func() bool { return ends() >= (w.Revealed+w.Lost)*9/10 })
 	stop()
 
 	// A second one, without a peer, which watches one of the subnets.
