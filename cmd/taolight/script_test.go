@@ -30,8 +30,17 @@ func TestMain(m *testing.M) {
 // TestScript runs testdata/script: what somebody types, and what comes back. The facts that scripts
 // verify are the public captures of verify/fact/testdata, see its README, and what a demo network made.
 func TestScript(t *testing.T) {
+	var files []string
+	for _, name := range raced {
+		files = append(files, filepath.Join("testdata", "script", name+".txtar"))
+	}
+	dir := ""
+	if files == nil {
+		dir = filepath.Join("testdata", "script")
+	}
 	testscript.Run(t, testscript.Params{
-		Dir:                 "testdata/script",
+		Dir:                 dir,
+		Files:               files,
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Setup:               setup,
