@@ -28,6 +28,9 @@ linux-riscv64 := GOOS=linux GOARCH=riscv64
 # Where goroutines meet; the other packages have none.
 RACE     := ./cmd/... ./lightclient/... ./gossip ./gossip/link ./internal/demonet/... ./storage/... ./internal/power/rig ./neuron/...
 
+# Of these, tests without a second goroutine that would take minutes so, and one whose parts others run.
+UNRACED  := ^(TestWatch|TestFlipDatabase|TestHostilePages|TestPowerCutInCommit|TestTornSlots|TestAllocatorModel|TestArgon)$$
+
 STAGE    := sh .ci/stage
 
 .PHONY: run build test bench budget cross fuzz interop fmt lint clean help man package test-package test-qemu \
@@ -61,7 +64,7 @@ check-race:
 	@cc=$$($(GO) env CC); case $$($(GO) env GOARCH) in \
 	amd64 | arm64 | riscv64) \
 		if command -v "$$cc" >/dev/null 2>&1; then \
-			$(STAGE) -t "test -race" env CGO_ENABLED=1 $(GO) test -race -v $(RACE); \
+			$(STAGE) -t "test -race" env CGO_ENABLED=1 $(GO) test -race -v -skip '$(UNRACED)' $(RACE); \
 		else \
 			$(STAGE) -s "test -race" "the race detector needs a C compiler, and there is none"; \
 		fi ;; \
