@@ -55,6 +55,9 @@ func (m *Machine) commitsIn(epoch uint64) bool {
 	return slices.ContainsFunc(m.intents, func(i *Intent) bool { return i.waits() && i.Epoch == epoch })
 }
 
+// unanswered stands in the way of weights until the first round that counts.
+const unanswered = "no miner has answered yet"
+
 // set has weights sent if that is due and may be. It reports whether something is under way for that.
 func (m *Machine) set() bool {
 	v := m.view
@@ -73,7 +76,7 @@ func (m *Machine) set() bool {
 	}
 	if m.scores.Rounds == 0 || m.head.Duty != DutyAll && head >= uint64(m.roundAt)+uint64(m.cfg.Epoch) {
 		if m.scores.Rounds == 0 && m.roundAt != 0 {
-			m.blocked = "no miner has answered yet"
+			m.blocked = unanswered
 		}
 		return m.ask(1) // first something to tell
 	}

@@ -407,6 +407,9 @@ func (m *Machine) takeRound(e roundEvent) {
 	}
 	m.forget("silent")
 	m.scores.Count(e.rewards, m.cfg.Alpha)
+	if m.blocked == unanswered {
+		m.blocked = ""
+	}
 	m.once("answered", "round", false, "%d of %d miners answer", e.answered, m.asked) // how many rounds, status tells
 }
 

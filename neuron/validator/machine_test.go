@@ -277,6 +277,11 @@ func TestNobodyAnswers(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	w.mute = false
+	// An answer is not denied until weights are sent, which may be an epoch later.
+	w.m.takeRound(roundEvent{answered: 1, rewards: []Reward{{1, 1}}})
+	if s := w.m.Status(); s.State != "running" || s.Answered != 1 {
+		t.Errorf("a miner has answered: %+v", s)
+	}
 	if w.run(20, 0); len(w.submitted) == 0 || w.m.Status().State != "running" {
 		t.Errorf("%+v", w.m.Status())
 	}
