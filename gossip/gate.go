@@ -54,6 +54,7 @@ var (
 	ErrKnown = errors.New("known already")
 	// ErrStale: about a block that is not above our own.
 	ErrStale = errors.New("not above our finalized block")
+	errOurs  = fmt.Errorf("%w: it is the one that is final here", ErrStale)
 	// ErrAhead: signed by a set that the chain has come to after ours; there are changes to catch up on.
 	ErrAhead = errors.New("signed by a later set than ours")
 	// ErrBusy: the work that its sender, or all peers together, may cause is used up.
@@ -309,7 +310,10 @@ func (g *Gate) judgeFinality(now time.Time, peer string, k Kind, t *Trust, final
 	if j.Number <= t.Head.Number {
 		// Not news, unless it contradicts what is final here: that has to be looked at.
 		ours, ok := t.at(j.Number)
-		if !ok || ours == x.Final.Header.Hash() || x.Root.SetID != t.Signer.ID || len(t.Signer.Authorities) == 0 {
+		if ok && ours == x.Final.Header.Hash() {
+			return Ignore, errOurs
+		}
+		if !ok || x.Root.SetID != t.Signer.ID || len(t.Signer.Authorities) == 0 {
 			return Ignore, ErrStale
 		}
 		set, conflict = &t.Signer, true

@@ -39,6 +39,8 @@ const (
 type Light interface {
 	Offer(ctx context.Context, p *grandpa.WarpProof)
 	Accuse(ctx context.Context, ev *grandpa.Evidence)
+	// Told is called when a neighbour tells of a block that is final here already. It does not wait.
+	Told(number uint32)
 }
 
 // A Standing is what the light client has proven at one moment. It must not be changed once it is given.

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 type light struct {
 	c    *chain
 	node *Node
+	told atomic.Uint32
 
 	mu      sync.Mutex
 	final   grandpa.Finalized
@@ -43,6 +45,8 @@ func (l *light) Offer(_ context.Context, p *grandpa.WarpProof) {
 	}
 	l.mu.Unlock()
 }
+
+func (l *light) Told(number uint32) { l.told.Store(number) }
 
 func (l *light) Accuse(_ context.Context, ev *grandpa.Evidence) {
 	l.mu.Lock()

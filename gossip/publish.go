@@ -92,6 +92,8 @@ func (n *Node) judge(ctx context.Context, from peer.ID, k Kind, message []byte) 
 	switch {
 	case j.Verdict == Reject:
 		n.note("%s sent a message that is not so, and is heard no more: %v", shortID(from), j.Err)
+	case errors.Is(j.Err, errOurs):
+		n.cfg.Light.Told(j.Number)
 	case errors.Is(j.Err, ErrAhead):
 		select {
 		case n.events <- ahead{from}:

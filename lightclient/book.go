@@ -37,6 +37,7 @@ type Contact struct {
 	BannedUntil time.Time `json:"banned_until,omitzero"`
 	BanReason   string    `json:"ban_reason,omitempty"`
 
+	light   bool      // in its last handshake it was a light node itself
 	next    time.Time // not before
 	lastErr string
 	saved   bool // as it stands, the store has it
@@ -151,16 +152,16 @@ func less(a, c *Contact) bool {
 }
 
 // Candidates returns up to n contacts to dial now: not connected, not banned, not backing off, and
-// not too many of one neighbourhood. Half are taken by usefulness and half by chance, so that a peer
+// not too many of one neighbourhood; of those known to be light nodes none, unless they are wanted. Half are taken by usefulness and half by chance, so that a peer
 // that once worked, or a flood of told addresses, does not decide whom we meet.
-func (b *Book) Candidates(now time.Time, n int, connected map[peer.ID]string) []*Contact {
+func (b *Book) Candidates(now time.Time, n int, connected map[peer.ID]string, light bool) []*Contact {
 	var list []*Contact
 	near := make(map[string]int)
 	for _, addr := range connected {
 		near[neighbourhood(addr)]++
 	}
 	for _, c := range b.contacts {
-		if _, on := connected[c.ID]; on || now.Before(c.BannedUntil) || now.Before(c.next) || len(c.Addrs) == 0 {
+		if _, on := connected[c.ID]; on || now.Before(c.BannedUntil) || now.Before(c.next) || len(c.Addrs) == 0 || c.light && !light {
 			continue
 		}
 		list = append(list, c)
@@ -204,9 +205,10 @@ func (b *Book) Left(id peer.ID) {
 	}
 }
 
-// Worked notes that a contact accepted us.
-func (b *Book) Worked(id peer.ID, now time.Time) {
+// Worked notes that a contact accepted us, and whether it is a light node.
+func (b *Book) Worked(id peer.ID, now time.Time, light bool) {
 	if c := b.contacts[id]; c != nil {
+		c.light = light
 		// Saved at most once an hour: when it last worked need not be known to the second.
 		c.saved = c.saved && c.Fails == 0 && now.Sub(c.LastOK) < time.Hour
 		if !c.saved {

@@ -102,7 +102,7 @@ func TestBookBounds(t *testing.T) {
 	}
 	// A flood from one neighbourhood does not fill the connections.
 	now := time.Now()
-	got := b.Candidates(now, 8, nil)
+	got := b.Candidates(now, 8, nil, true)
 	if len(got) > maxPerSubnet+1 {
 		t.Errorf("%d candidates, all but one in 203.0/16", len(got))
 	}
@@ -118,7 +118,7 @@ func TestBookBackoffAndBans(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Unix(1_800_000_000, 0)
-	ready := func() bool { return len(b.Candidates(now, 8, nil)) == 1 }
+	ready := func() bool { return len(b.Candidates(now, 8, nil, true)) == 1 }
 	if !ready() {
 		t.Fatal("a new contact is no candidate")
 	}
@@ -138,7 +138,7 @@ func TestBookBackoffAndBans(t *testing.T) {
 	if last < dialBackoffMax/2 {
 		t.Errorf("the wait after twenty failures is only %v", last)
 	}
-	b.Worked(id, now)
+	b.Worked(id, now, false)
 	b.Failed(id, now, true, errors.New("no slot")) // a refusal is no failure
 	if wait := b.contacts[id].next.Sub(now); wait > 2*refusedBackoff || b.contacts[id].Fails != 0 {
 		t.Errorf("wait of %v after a refusal, %d failures", wait, b.contacts[id].Fails)
@@ -166,7 +166,7 @@ func TestBookBackoffAndBans(t *testing.T) {
 		t.Errorf("after a restart: %+v", banned)
 	}
 	now = now.Add(time.Hour)
-	if b2.IsBanned(id, now) || len(b2.Candidates(now, 8, nil)) != 1 {
+	if b2.IsBanned(id, now) || len(b2.Candidates(now, 8, nil, true)) != 1 {
 		t.Error("a ban that is over still holds")
 	}
 	for _, junk := range []string{"", "{}", "[]", `{"id":"x"}`, `{"id":"` + id.String() + `","addrs":["/ip4/10.0.0.1/tcp/1","y"]}`} {

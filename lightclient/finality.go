@@ -178,10 +178,18 @@ func (s *Sync) stepListen() {
 			next = p
 		}
 	}
+	want := listeners
+	if s.relieved() {
+		want = 1
+	}
+	if on > want {
+		s.setListen(oldest, false)
+		return
+	}
 	if next == nil {
 		return
 	}
-	if on >= listeners {
+	if on >= want {
 		if s.now.Sub(s.advanced) < s.lag() || s.now.Sub(oldest.listenAt) < neighbourSame {
 			return
 		}

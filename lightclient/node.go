@@ -113,6 +113,7 @@ type Node struct {
 	proofs   proofs
 	heads    atomic.Pointer[Heads] // stored by the loop
 	writable atomic.Bool           // what is kept outside the store may be written
+	toldOf   atomic.Uint32         // block of which a light node told last; 0: none since the loop looked
 
 	mu    sync.Mutex
 	conns map[peer.ID]*conn // guarded by mu; dialling, opening or open
@@ -413,7 +414,10 @@ func (n *Node) loop(ctx context.Context) error {
 		case <-timer.C:
 		}
 		now := n.cfg.Now()
-		syncEvents := n.own(ctx, now, batch)
+		syncEvents := append(n.own(ctx, now, batch), n.leave(now)...)
+		if number := n.toldOf.Swap(0); number > 0 {
+			syncEvents = append(syncEvents, Told{number})
+		}
 		actions, wake := n.sync.Process(now, syncEvents...)
 		moved := first
 		first = false
@@ -610,6 +614,10 @@ func (n *Node) stepWatch(ctx context.Context) {
 		}
 	}()
 }
+
+// Told says that a light node has told of a block that is final here already: what it tells is no news, and
+// yet says that it would be told of the next one too.
+func (n *Node) Told(number uint32) { n.toldOf.Store(number) }
 
 // Offer hands the node a proof of finality that nobody asked for. It is verified as one from a peer of
 // the chain.

@@ -93,11 +93,7 @@ func (n *Node) obey(now time.Time, o Orders) (events []any) {
 			n.note("peers", "connections may be open again")
 		}
 	}
-	for _, id := range n.surplus() {
-		n.hangUp(id)
-		n.book.Left(id)
-		events = append(events, PeerClosed{PeerID(id)})
-	}
+	events = n.leave(now)
 	for _, id := range n.unserved() {
 		n.dismiss(id)
 		n.hangUp(id)
@@ -106,28 +102,51 @@ func (n *Node) obey(now time.Time, o Orders) (events []any) {
 	return append(events, Ordered{o.Finality, o.PullEvery, o.Closed})
 }
 
+// fedPeers are as many peers of the chain as a node follows at most while its neighbours tell it of
+// finality too: each peer sends the header of each block, 2.7 MB a day, and what more of them would be there
+// for, to be told the truth by somebody, the neighbours are as well.
+const fedPeers = 4
+
 // wanted is how many connections the node makes.
 func (n *Node) wanted() int {
-	if n.orders.Closed {
+	switch {
+	case n.orders.Closed:
 		return 0
+	case n.sync.relieved():
+		return min(n.orders.Peers, fedPeers)
 	}
 	return n.orders.Peers
 }
 
-// surplus picks the peers that are too many: pinned ones and those of the local network stay, and those that
-// answered most.
-func (n *Node) surplus() []peer.ID {
+// surplus picks the peers that are too many: light nodes, where there are full ones; of others pinned ones
+// and those of the local network stay, and those that answered most.
+func (n *Node) surplus(now time.Time) (ids []peer.ID) {
+	wanted := n.wanted()
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	all := make([]*conn, 0, len(n.conns))
+	full := 0
 	for _, c := range n.conns {
-		all = append(all, c)
+		if c.open && !c.light() {
+			full++
+		}
 	}
-	if len(all) <= n.wanted() {
-		return nil
+	var all []*conn // those still being dialled are judged once they are open
+	for _, c := range n.conns {
+		switch {
+		case !c.open:
+		case c.light() && full >= enoughFull && now.Sub(c.since) >= lightStay:
+			ids = append(ids, c.id)
+		default:
+			all = append(all, c)
+		}
+	}
+	if len(all) <= wanted {
+		return ids
 	}
 	rank := func(c *conn) int {
 		switch {
+		case c.light():
+			return -1
 		case c.pinned:
 			return 2
 		case local(c.addr):
@@ -138,8 +157,7 @@ func (n *Node) surplus() []peer.ID {
 	slices.SortFunc(all, func(a, b *conn) int {
 		return cmp.Or(cmp.Compare(rank(b), rank(a)), cmp.Compare(b.answers, a.answers), cmp.Compare(a.id, b.id))
 	})
-	var ids []peer.ID
-	for _, c := range all[n.wanted():] {
+	for _, c := range all[wanted:] {
 		ids = append(ids, c.id)
 	}
 	return ids

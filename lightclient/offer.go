@@ -15,6 +15,8 @@ import (
 type (
 	// Offered: a proof of finality, as the answer to a warp request would hold it.
 	Offered struct{ Proof *grandpa.WarpProof }
+	// Told: somebody has told of a block that is final here already.
+	Told struct{ Number uint32 }
 	// Accused: evidence of two conflicting finalities.
 	Accused struct{ Evidence *grandpa.Evidence }
 )
@@ -27,6 +29,7 @@ func (s *Sync) offered(p *grandpa.WarpProof) {
 	}
 	before := s.chain.Finalized()
 	last := p.Fragments[len(p.Fragments)-1]
+	s.heard(last.Header.Number)
 	if last.Header.Number <= before.Header.Number {
 		if ev := s.chain.Contradicts(last.Header, last.Justification); ev != nil {
 			s.raise(ev)
@@ -53,6 +56,23 @@ func (s *Sync) offered(p *grandpa.WarpProof) {
 		s.fed = s.now
 		s.warpDone()
 	}
+}
+
+// heard notes that somebody tells of finality who was not asked.
+func (s *Sync) heard(number uint32) {
+	if s.chain == nil || number+2 < s.chain.Finalized().Header.Number {
+		return
+	}
+	if s.now.Sub(s.told) > s.lag() {
+		s.toldFrom = s.now
+	}
+	s.told = s.now
+}
+
+// relieved reports whether others tell of finality as fast as the chain's peers do, and have for some
+// time: then fewer of these are needed.
+func (s *Sync) relieved() bool {
+	return s.cfg.Finality == Follow && !s.told.IsZero() && s.now.Sub(s.told) <= s.lag() && s.told.Sub(s.toldFrom) >= 10*s.slot()
 }
 
 // accused takes evidence, if it is against the set that signs now or the one that signed our head.

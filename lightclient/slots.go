@@ -34,25 +34,42 @@ type conn struct {
 	keeps, lacks uint32
 }
 
+// light reports whether the peer is a light node itself.
+func (c *conn) light() bool { return c.open && c.role == wire.RoleLight }
+
+// Light nodes are peers of the chain to one another, and all they tell is what they were told: as a
+// neighbour such a peer gives the same for less. So a node leaves them, once enough full ones are open and
+// lightStay has shown gossip who they are.
+const (
+	enoughFull = 2
+	lightStay  = 15 * time.Second
+)
+
 // stepPeers dials towards the wanted number of peers and asks for more addresses when short.
 func (n *Node) stepPeers(ctx context.Context, now time.Time) {
 	n.mu.Lock()
 	connected := make(map[peer.ID]string, len(n.conns))
-	open := 0
+	full, light := 0, 0
 	for id, c := range n.conns {
 		connected[id] = c.addr
-		if c.open {
-			open++
+		switch {
+		case c.light():
+			light++
+		case c.open:
+			full++
 		}
 	}
 	n.mu.Unlock()
-	want := n.wanted() - len(connected)
+	want, lights := n.wanted()-len(connected), full < enoughFull
+	if full < enoughFull && light > 0 && want <= 0 { // they keep nobody out
+		want, lights = enoughFull-(len(connected)-light), false
+	}
 	if want > 0 && n.dialling < 4 {
-		for _, c := range n.book.Candidates(now, min(want, 4-n.dialling), connected) {
+		for _, c := range n.book.Candidates(now, min(want, 4-n.dialling), connected, lights) {
 			n.dial(ctx, now, c)
 		}
 	}
-	if open > 0 && !n.kadBusy && !now.Before(n.kadNext) {
+	if open := full + light; open > 0 && !n.kadBusy && !now.Before(n.kadNext) {
 		n.discover(ctx, now, open)
 	}
 }
@@ -121,7 +138,7 @@ func (n *Node) opened(ctx context.Context, now time.Time, d dialled) any {
 	if c == nil { // lost in between
 		return nil
 	}
-	n.book.Worked(d.id, now)
+	n.book.Worked(d.id, now, c.light())
 	n.note("peers", "joined %s, its best #%d", shortID(d.id), d.handshake.BestNumber)
 	n.wg.Add(1)
 	go func() {
@@ -169,6 +186,25 @@ func (n *Node) drop(id peer.ID) bool {
 	n.book.Failed(id, n.cfg.Now(), true, errors.New("left"))
 	n.note("peers", "lost %s", shortID(id))
 	return true
+}
+
+// leave ends what there is of the chain's protocols with peers that are too many; who is a neighbour stays
+// one. It returns what Sync has to hear of it.
+func (n *Node) leave(now time.Time) (events []any) {
+	for _, id := range n.surplus(now) {
+		n.hangUp(id)
+		n.mu.Lock()
+		served := n.server != nil && n.server.lights[id]
+		n.mu.Unlock()
+		if !served { // else they are that peer's too
+			for _, p := range []*p2p.Notifications{n.announces, n.grandpa, n.txs} {
+				p.Close(id)
+			}
+		}
+		n.book.Left(id)
+		events = append(events, PeerClosed{PeerID(id)})
+	}
+	return events
 }
 
 func (n *Node) hangUp(id peer.ID) {

@@ -34,7 +34,7 @@ const (
 	maxPending = 8
 	// maxAsked bounds the memory of sync/2 requests sent to one peer.
 	maxAsked = 512
-	// listeners are the peers that commits are taken from. Each sends a copy of each commit, 2 kB every
+	// listeners are the peers that commits are taken from; one, while neighbours tell of finality too. Each sends a copy of each commit, 2 kB every
 	// block, and more than anything else that is what a light client costs; a lie is refused from any
 	// one, and of silence the lag tells, by which another is listened to and finality asked for.
 	listeners = 2
@@ -216,6 +216,8 @@ type Sync struct {
 
 	advanced time.Time // when the finalized block last moved
 	fed      time.Time // when it was last moved by a proof that nobody was asked for
+	told     time.Time // when such a proof was last of the newest blocks, whether it came first or not
+	toldFrom time.Time // since when that never stopped
 	round    uint64    // highest GRANDPA round seen in the current set
 	alarm    *grandpa.Evidence
 	upgrade  error           // the chain follows rules we do not know
@@ -363,6 +365,8 @@ func (s *Sync) event(e any) {
 		s.order(e)
 	case Offered:
 		s.offered(e.Proof)
+	case Told:
+		s.heard(e.Number)
 	case Accused:
 		s.accused(e.Evidence)
 	}

@@ -19,6 +19,7 @@ type unheard struct{}
 
 func (unheard) Offer(context.Context, *grandpa.WarpProof) {}
 func (unheard) Accuse(context.Context, *grandpa.Evidence) {}
+func (unheard) Told(uint32)                               {}
 
 // TestReach: the question whether others reach a port comes to the gossip, here and over the socket, and what it says
 // against it comes back with its code.
