@@ -30,7 +30,7 @@
 //
 // # Topics
 //
-// The name of a topic is /taolight/<genesis hash in hex>/<kind>/1. Kinds:
+// The name of a topic is /taolight/<the first 8 bytes of the genesis hash, in hex>/<kind>/1. Kinds:
 //
 //	finality     a bundle that claims one finalized header and nothing else: no set changes, no state.
 //	             Its root is the block from which the set that signed it signs.
@@ -41,5 +41,6 @@
 //	transactions a signed transaction that somebody with peers of the chain may carry to them
 //	             (extrinsic.Parcel), or a bundle of claims that blocks have such, and how they ended
 //
-// A message has at most 64 KiB. Its id is the Blake2b-256 hash of its bytes.
+// A message has at most 64 KiB. Its id, for GossipSub, is the first 16 bytes of the Blake2b-256 hash of the
+// number of its kind and its bytes.
 package gossip

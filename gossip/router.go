@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"strings"
@@ -108,8 +109,7 @@ func gossipParams(p Params) pubsub.GossipSubParams {
 	g.HeartbeatInterval = p.Heartbeat
 	g.HeartbeatInitialDelay = 100 * time.Millisecond
 	g.PruneBackoff = 30 * p.Heartbeat
-	// A message can be asked for as long as it may be news, and is told of in two heartbeats.
-	g.HistoryLength, g.HistoryGossip = 6, 2
+	g.HistoryLength, g.HistoryGossip = 6, p.Tell // it can be asked for as long as it may be news
 	// One new name a block and topic is what is honest; the defaults let a peer announce 5,000.
 	g.MaxIHaveLength, g.MaxIHaveMessages = 64, 4
 	g.MaxIDontWantLength, g.MaxIDontWantMessages = 16, 64
@@ -186,7 +186,7 @@ func (r *router) start(ctx context.Context, c routerConfig) (err error) {
 		pubsub.WithMessageIdFn(func(m *pb.Message) string {
 			// The same bytes on two topics are two messages to GossipSub: they go to other nodes.
 			id := named(names[m.GetTopic()], m.GetData())
-			return string(id[:])
+			return string(id[:nameBytes])
 		}),
 		pubsub.WithMaxMessageSize(2*MaxMessage),
 		pubsub.WithFloodPublish(false),
@@ -211,23 +211,36 @@ func (r *router) start(ctx context.Context, c routerConfig) (err error) {
 	self := c.host.ID()
 	for _, k := range c.params.Topics {
 		name := Topic(c.genesis, k)
-		err := r.ps.RegisterTopicValidator(name, func(_ context.Context, from peer.ID, m *pubsub.Message) pubsub.ValidationResult {
+		err := r.ps.RegisterTopicValidator(name, func(ctx context.Context, from peer.ID, m *pubsub.Message) pubsub.ValidationResult {
 			if from == self { // published here, and judged before
 				return pubsub.ValidationAccept
 			}
 			switch c.judge(from, k, m.GetData()) {
 			case Accept:
+				if k == Finality || k == FinalityRare {
+					linger(ctx, time.Duration(rand.Int64N(int64(c.params.Spread))))
+				}
 				return pubsub.ValidationAccept
 			case Reject:
 				return pubsub.ValidationReject
 			}
 			return pubsub.ValidationIgnore
-		}, pubsub.WithValidatorConcurrency(2))
+		}, pubsub.WithValidatorConcurrency(4)) // of which at most one a block lingers
 		if err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// linger waits for a while, or for the end.
+func linger(ctx context.Context, d time.Duration) {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-ctx.Done():
+	case <-t.C:
+	}
 }
 
 // join tells the neighbours which topics are wanted, and takes part in them.

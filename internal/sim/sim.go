@@ -82,7 +82,11 @@ type Result struct {
 const (
 	idle      = 5 // blocks without news until a neighbour is asked
 	ihaveKept = 3 // heartbeats
-	graylist  = time.Hour
+	// What goes with a message: 12 B of Yamux, 18 of Noise, and protobuf's. A name has 16 B, with its length 18.
+	framing  = 12 + 18 + 8
+	named    = 18
+	topic    = len("/taolight/0123456789abcdef/finality/1")
+	graylist = time.Hour
 )
 
 type world struct {
@@ -398,7 +402,7 @@ func (n *node) receive(from int, m []byte) {
 	n.seen[id] = true
 	for _, o := range n.ids() { // IDONTWANT, before the verdict
 		if o != from && n.peers[o].mesh && n.does == Honest {
-			n.send(o, 40, func(o *node) { o.peers[n.id].dont[id] = true })
+			n.send(o, framing+named, func(o *node) { o.peers[n.id].dont[id] = true })
 		}
 	}
 	if n.does != Honest {
@@ -429,7 +433,7 @@ func (n *node) judged(from int, id verify.Hash, m []byte, j gossip.Judgement) {
 		if j.Number > n.final {
 			n.has(j.Number)
 		}
-		n.forward(id, m, from)
+		w.after(time.Duration(w.rand.Int64N(int64(w.p.Spread))), func() { n.forward(id, m, from) })
 	}
 }
 
@@ -450,7 +454,7 @@ func (n *node) forward(id verify.Hash, m []byte, from int) {
 	for _, o := range n.ids() {
 		p := n.peers[o]
 		if o != from && p.mesh && !p.dont[id] {
-			n.send(o, len(m), func(o *node) { o.receive(n.id, m) })
+			n.send(o, framing+topic+len(m), func(o *node) { o.receive(n.id, m) })
 		}
 	}
 }
@@ -524,7 +528,7 @@ func (n *node) graft(from int) bool {
 
 func (n *node) tellLazily() {
 	var names []verify.Hash
-	for _, c := range n.cache[:2] {
+	for _, c := range n.cache[:n.w.p.Tell] {
 		for id := range c {
 			names = append(names, id)
 		}
@@ -537,7 +541,7 @@ func (n *node) tellLazily() {
 	for _, o := range n.shuffled() {
 		if p := n.peers[o]; told < n.w.p.Dlazy && !p.mesh && !n.w.now.Before(p.gray) {
 			told++
-			n.send(o, 40*len(names), func(o *node) { o.ihave(n.id, names) })
+			n.send(o, framing+topic+named*len(names), func(o *node) { o.ihave(n.id, names) })
 		}
 	}
 }
@@ -549,7 +553,7 @@ func (n *node) ihave(from int, names []verify.Hash) {
 	}
 	for _, id := range names[:min(len(names), 64)] {
 		if !n.seen[id] {
-			n.send(from, 40, func(o *node) { o.iwant(n.id, id) })
+			n.send(from, framing+named, func(o *node) { o.iwant(n.id, id) })
 		}
 	}
 }
@@ -562,7 +566,7 @@ func (n *node) iwant(from int, id verify.Hash) {
 	}
 	for _, c := range n.cache {
 		if m := c[id]; m != nil {
-			n.send(from, len(m), func(o *node) { o.receive(n.id, m) })
+			n.send(from, framing+topic+len(m), func(o *node) { o.receive(n.id, m) })
 			return
 		}
 	}
@@ -608,7 +612,7 @@ func (n *node) attack() {
 			for i := range names {
 				names[i][0], names[i][1], names[i][2] = byte(w.rand.Uint32()), byte(w.rand.Uint32()), 1
 			}
-			n.send(o, 40*len(names), func(o *node) { o.ihave(n.id, names) })
+			n.send(o, framing+topic+named*len(names), func(o *node) { o.ihave(n.id, names) })
 			want := gossip.ID(w.cfg.Source.Message(head - 1))
 			for range 20 {
 				n.send(o, 40, func(o *node) { o.iwant(n.id, want) })
