@@ -48,10 +48,11 @@ var sections = []struct {
 	{"node", node},
 	{"levels", levels},
 	{"lossy", lossy},
+	{"village", village},
 }
 
 // apart are the sections that run only when they are named: each takes five minutes and more.
-var apart = []string{"levels", "lossy"}
+var apart = []string{"levels", "lossy", "village"}
 
 func main() {
 	if engine := os.Getenv(childEnv); engine != "" {
