@@ -19,7 +19,8 @@ type neighbour struct {
 	since   time.Time
 	asked   time.Time // for a catch-up
 	again   bool      // asked for another once the mesh is there
-	told    bool      // asked for addresses
+	told    bool      // asked for addresses, and for what it holds
+	late    bool      // asked for that another time, as again
 	reach   time.Time // asked to reach a port
 }
 

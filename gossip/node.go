@@ -560,6 +560,7 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 	out := 0
 	var ask []peer.ID
 	var again []*neighbour
+	var late []peer.ID
 	for _, x := range n.neighbours {
 		on[x.id] = x.addr
 		// What was told between its answer and the mesh, nobody tells it again.
@@ -569,6 +570,10 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 			} else {
 				again = append(again, x)
 			}
+		}
+		if !x.late && now.Sub(x.since) > 2*p.Heartbeat && slices.Contains(p.Topics, Transactions) {
+			x.late = true
+			late = append(late, x.id)
 		}
 		if !x.inbound {
 			out++
@@ -604,6 +609,9 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 	}
 	for _, id := range ask {
 		n.askPeers(ctx, id, known)
+	}
+	for _, id := range late {
+		go n.askHeld(ctx, id)
 	}
 	n.share(ctx, now, p)
 	if len(ask) > 0 && now.Sub(n.heldAt) >= askHeldTime && n.out() {

@@ -246,8 +246,8 @@ func TestCarried(t *testing.T) {
 	if _, err := last.node.Import(t.Context(), c.parcel(t, "poor", 55, 0).Append(nil)); err == nil {
 		t.Error("taken")
 	}
-	if _, err := middle.node.Import(t.Context(), c.parcel(t, "poorer", 55, 0).Append(nil)); err != nil {
-		t.Error(err)
+	if r, err := middle.node.Import(t.Context(), c.parcel(t, "poorer", 55, 0).Append(nil)); err != nil || !r.News {
+		t.Errorf("%+v, %v", r, err)
 	}
 	last.until(t, "a refusal", func(Stats) bool {
 		way.mu.Lock()
