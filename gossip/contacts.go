@@ -291,9 +291,17 @@ func (b *contacts) crowded(a ma.Multiaddr, on map[peer.ID]ma.Multiaddr) bool {
 	return n >= maxNear
 }
 
+// worked notes that a contact is a light node of our chain; that it has a place for us only time tells.
 func (b *contacts) worked(id peer.ID, now time.Time) {
 	if c := b.list[id]; c != nil {
-		c.LastOK, c.fails = now.Round(0).Truncate(time.Second), 0
+		c.LastOK = now.Round(0).Truncate(time.Second)
+	}
+}
+
+// stayed notes that a contact has been a neighbour for a while.
+func (b *contacts) stayed(id peer.ID) {
+	if c := b.list[id]; c != nil {
+		c.fails = 0
 	}
 }
 

@@ -21,8 +21,13 @@ type neighbour struct {
 	again   bool      // asked for another once the mesh is there
 	told    bool      // asked for addresses, and for what it holds
 	late    bool      // asked for that another time, as again
+	stayed  bool      // for stayTime
 	reach   time.Time // asked to reach a port
 }
+
+// stayTime is how long a neighbour that was dialled has to stay for its place not to count as refused: whoever
+// has all places taken hangs up once it knows who called.
+const stayTime = 30 * time.Second
 
 // identified looks at who has connected: a light node of our chain speaks our catch-up.
 func (n *Node) identified(ctx context.Context, id peer.ID) {
@@ -73,6 +78,9 @@ func (n *Node) gone(id peer.ID) {
 	n.mu.Lock()
 	x := n.neighbours[id]
 	delete(n.neighbours, id)
+	if x != nil && !x.inbound && !x.stayed && n.params.meshes() {
+		n.contacts.failed(id, n.cfg.Now())
+	}
 	n.mu.Unlock()
 	if x != nil {
 		n.cfg.Hold(id, false)

@@ -575,6 +575,10 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 			x.late = true
 			late = append(late, x.id)
 		}
+		if !x.stayed && now.Sub(x.since) >= stayTime {
+			x.stayed = true
+			n.contacts.stayed(x.id)
+		}
 		if !x.inbound {
 			out++
 		}

@@ -339,6 +339,45 @@ func TestStick(t *testing.T) {
 	behind.wait(t, "what the stick brought", behind.at(80))
 }
 
+// TestToldOfOurs: a neighbour that tells of a block which is final here already is heard of, and one that tells of another
+// in its place is not.
+func TestToldOfOurs(t *testing.T) {
+	c := newChain(t, demonet.Config{History: 40, SetChangeEvery: -1})
+	a := c.join(t, 30, Config{})
+	if v := a.node.judge(t.Context(), "somebody", Finality, c.message(30)); v != Ignore || a.told.Load() != 30 {
+		t.Errorf("%v; told of %d", v, a.told.Load())
+	}
+	other := respell(t, c.message(29), func(x *bundle.Bundle) { x.Final.Header.ExtrinsicsRoot[0] ^= 1 })
+	if v := a.node.judge(t.Context(), "somebody", Finality, other); v == Accept || a.told.Load() != 30 {
+		t.Errorf("%v; told of %d", v, a.told.Load())
+	}
+}
+
+// TestNoPlace: whoever has all places taken is not dialled at each tick.
+func TestNoPlace(t *testing.T) {
+	c := newChain(t, demonet.Config{History: 40, SetChangeEvery: -1})
+	hub := c.join(t, 30, Config{Level: Eco, tick: 20 * time.Millisecond})
+	places := ParamsOf(Eco).In
+	var callers []*light
+	for range places + 1 {
+		callers = append(callers, c.join(t, 30, Config{tick: 20 * time.Millisecond}, hub))
+	}
+	hub.until(t, "all places taken", func(s Stats) bool { return s.Neighbours == places })
+	refused := func() (n int) {
+		for _, l := range callers {
+			l.node.mu.Lock()
+			for id, x := range l.node.contacts.list {
+				if id == hub.node.cfg.Host.ID() && l.node.neighbours[id] == nil && x.fails > 1 && time.Until(x.next) > backoffMin/2 {
+					n++
+				}
+			}
+			l.node.mu.Unlock()
+		}
+		return n
+	}
+	hub.until(t, "one to be put off", func(Stats) bool { return refused() == 1 })
+}
+
 // TestImport: what is no bundle is refused, one of another chain too, and what is known is no lie.
 func TestImport(t *testing.T) {
 	c := newChain(t, demonet.Config{History: 40, SetChangeEvery: -1})
@@ -350,7 +389,7 @@ func TestImport(t *testing.T) {
 			t.Errorf("%s: %+v", name, r)
 		}
 	}
-	if r, err := a.node.Import(t.Context(), c.message(20)); err != nil || r.News || !errors.Is(r.Reason, ErrStale) {
+	if r, err := a.node.Import(t.Context(), c.message(20)); err != nil || r.News || !errors.Is(r.Reason, ErrStale) || a.told.Load() != 0 {
 		t.Errorf("an old block: %+v, %v", r, err)
 	}
 	r, err := a.node.Import(t.Context(), c.message(35))
