@@ -171,3 +171,46 @@ func TestAccused(t *testing.T) {
 		t.Fatal("no alarm for a finality that is not ours")
 	}
 }
+
+// TestToldByNeighbours: while neighbours tell of finality as well, commits are taken from one peer, and from two again
+// soon after they fall silent.
+func TestToldByNeighbours(t *testing.T) {
+	net := demo(t, demonet.Config{History: 20, Peers: 5, SetChangeEvery: -1, Slack: 2000})
+	b := newBench(t, net, SyncConfig{})
+	b.open()
+	b.run(5 * time.Second)
+	blocks := func(n int, told func(final uint32)) (hears int) {
+		for range n {
+			b.step(true)
+			b.run(b.s.slot())
+			told(net.Finalized().Header.Number)
+			b.at(net.Finalized().Header.Number)
+		}
+		for _, deaf := range b.deaf {
+			if !deaf {
+				hears++
+			}
+		}
+		return hears
+	}
+	silent := func(uint32) {}
+	news := func(final uint32) { b.emit(Told{final}) }
+	if n := blocks(20, silent); n != listeners {
+		t.Errorf("it takes commits from %d peers", n)
+	}
+	if n := blocks(5, news); n != listeners || b.s.relieved() {
+		t.Errorf("from %d after a few messages", n)
+	}
+	if n := blocks(20, news); n != 1 || !b.s.relieved() {
+		t.Errorf("from %d while neighbours tell of each block", n)
+	}
+	if n := blocks(20, func(final uint32) { b.emit(Told{final - 3}) }); n != listeners || b.s.relieved() {
+		t.Errorf("from %d while they tell of old blocks", n)
+	}
+	if n := blocks(20, news); n != 1 {
+		t.Errorf("from %d", n)
+	}
+	if n := blocks(20, silent); n != listeners {
+		t.Errorf("from %d after they fell silent", n)
+	}
+}
