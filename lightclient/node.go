@@ -130,6 +130,7 @@ type Node struct {
 	kadWait     time.Duration
 	kadBusy     bool
 	headsAsked  bool
+	relieved    bool   // as Sync was when it was last told
 	written     uint32 // number of the head last written
 	writtenHash verify.Hash
 	storeErr    error

@@ -191,6 +191,14 @@ func (n *Node) drop(id peer.ID) bool {
 // leave ends what there is of the chain's protocols with peers that are too many; who is a neighbour stays
 // one. It returns what Sync has to hear of it.
 func (n *Node) leave(now time.Time) (events []any) {
+	if fed := n.sync.relieved(); fed != n.relieved {
+		n.relieved = fed
+		if !fed {
+			n.note("peers", "no neighbour tells of finality any more: up to %d peers of the chain are wanted", n.wanted())
+		} else if n.wanted() == fedPeers {
+			n.note("peers", "neighbours tell of finality too: %d peers of the chain are enough", fedPeers)
+		}
+	}
 	for _, id := range n.surplus(now) {
 		n.hangUp(id)
 		n.mu.Lock()

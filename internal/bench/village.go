@@ -47,6 +47,10 @@ func village() ([]row, error) {
 		{name: "full, 4 peers of the chain", peers: 4, most: 60e6, args: atLevel("full")},
 		{name: "eco", peers: 8, most: 6e6, args: atLevel("eco")},
 	}
+	rows, err := crowd(bin, dir)
+	if err != nil {
+		return nil, err
+	}
 	done := make(chan int)
 	for i := range list {
 		go func() {
@@ -58,7 +62,6 @@ func village() ([]row, error) {
 	for range list {
 		<-done
 	}
-	var rows []row
 	for _, l := range list {
 		if l.err != nil {
 			return nil, fmt.Errorf("%s: %w", l.name, l.err)
@@ -79,12 +82,63 @@ func villageDay(bin, dir string, peers int, args []string) (day float64, about s
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	go net.Run(ctx)
-	var nodes []*process
+	nodes, err := settle(ctx, bin, dir, net, villagers, peers, args)
+	if err != nil {
+		return 0, "", err
+	}
+	defer leave(nodes)
+	moved := func() (bytes, messages uint64, blocks uint32, open, near int, err error) {
+		for _, p := range nodes {
+			s, err := p.status()
+			if err != nil {
+				return 0, 0, 0, 0, 0, err
+			}
+			c, err := p.control()
+			if err != nil {
+				return 0, 0, 0, 0, 0, err
+			}
+			g, err := c.Gossip(ctx)
+			if err != nil {
+				return 0, 0, 0, 0, 0, err
+			}
+			bytes += s.Traffic.In + s.Traffic.Out
+			blocks += s.Finalized.Number
+			open += s.Peers.Open
+			near += g.Neighbours
+			messages += g.Traffic.InBytes + g.Traffic.OutBytes
+		}
+		return bytes, messages, blocks, open, near, nil
+	}
+	time.Sleep(villageSettle)
+	before, told, from, _, _, err := moved()
+	if err != nil {
+		return 0, "", err
+	}
+	time.Sleep(villageFor)
+	after, toldTo, to, open, near, err := moved()
+	if err != nil {
+		return 0, "", err
+	}
+	if strings.Contains(strings.Join(args, " "), "full") && to < from+villagers*uint32(villageFor/mainPace-3) {
+		return 0, "", fmt.Errorf("the nodes followed %d blocks of %d", (to-from)/villagers, villageFor/mainPace)
+	}
+	scale := float64(24*time.Hour) / float64(villageFor) / villagers
+	return float64(after-before) * scale, fmt.Sprintf("%.1f of it messages of gossip; %.1f peers and %.1f neighbours each",
+		float64(toldTo-told)*scale/1e6, float64(open)/villagers, float64(near)/villagers), nil
+}
+
+// settle starts nodes that all know each other and the network's peers.
+func settle(ctx context.Context, bin, dir string, net *demonet.Network, count, peers int, args []string) (nodes []*process, err error) {
+	defer func() {
+		if err != nil {
+			leave(nodes)
+		}
+	}()
 	var addrs []string
-	for range villagers {
+	for range count {
 		sub, err := os.MkdirTemp(dir, "")
 		if err != nil {
-			return 0, "", err
+			return nodes, err
 		}
 		all := append([]string{"--max-peers", strconv.Itoa(peers), "--lan", "off", "--listen", "/ip4/127.0.0.1/tcp/0", "--rpc-listen", "none"}, args...)
 		for _, a := range addrs {
@@ -92,60 +146,67 @@ func villageDay(bin, dir string, peers int, args []string) (day float64, about s
 		}
 		p, err := join(bin, sub, net, all...)
 		if err != nil {
-			return 0, "", err
+			return nodes, err
 		}
-		defer p.kill()
+		nodes = append(nodes, p)
 		if err := p.wait("warp", "done"); err != nil {
-			return 0, "", err
+			return nodes, err
 		}
 		c, err := p.control()
 		if err != nil {
-			return 0, "", err
+			return nodes, err
 		}
 		g, err := c.Gossip(ctx)
 		if err != nil || len(g.Addrs) == 0 {
-			return 0, "", errors.Join(err, errors.New("a node has no address to be dialled at"))
+			return nodes, errors.Join(err, errors.New("a node has no address to be dialled at"))
 		}
 		addrs = append(addrs, g.Addrs[0])
-		nodes = append(nodes, p)
 	}
-	moved := func() (bytes uint64, blocks uint32, open, near int, err error) {
-		for _, p := range nodes {
-			s, err := p.status()
-			if err != nil {
-				return 0, 0, 0, 0, err
-			}
-			c, err := p.control()
-			if err != nil {
-				return 0, 0, 0, 0, err
-			}
-			g, err := c.Gossip(ctx)
-			if err != nil {
-				return 0, 0, 0, 0, err
-			}
-			bytes += s.Traffic.In + s.Traffic.Out
-			blocks += s.Finalized.Number
-			open += s.Peers.Open
-			near += g.Neighbours
-		}
-		return bytes, blocks, open, near, nil
+	return nodes, nil
+}
+
+func leave(nodes []*process) {
+	for _, p := range nodes {
+		p.kill()
 	}
-	time.Sleep(villageSettle)
-	before, from, _, _, err := moved()
+}
+
+// crowd: memory and wakeups of one with 24 peers of the chain and 16 neighbours, of which it has as many before it
+// trusts its neighbours for finality.
+func crowd(bin, dir string) ([]row, error) {
+	net, err := demonet.New(demonet.Config{Peers: 24, Authorities: 20, History: 60, BlockTime: mainPace})
 	if err != nil {
-		return 0, "", err
+		return nil, err
 	}
-	time.Sleep(villageFor)
-	after, to, open, near, err := moved()
+	defer net.Stop()
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	go net.Run(ctx)
+	nodes, err := settle(ctx, bin, dir, net, 17, 24, atLevel("full"))
 	if err != nil {
-		return 0, "", err
+		return nil, err
 	}
-	if strings.Contains(strings.Join(args, " "), "full") && to < from+villagers*uint32(villageFor/mainPace-3) {
-		return 0, "", fmt.Errorf("the nodes followed %d blocks of %d", (to-from)/villagers, villageFor/mainPace)
+	defer leave(nodes)
+	time.Sleep(30 * time.Second)
+	pid := nodes[0].cmd.Process.Pid
+	from, err1 := switches(pid)
+	time.Sleep(30 * time.Second)
+	to, err2 := switches(pid)
+	rss, err3 := residentKB(pid)
+	s, err4 := nodes[0].status()
+	c, err5 := nodes[0].control()
+	if err := errors.Join(err1, err2, err3, err4, err5); err != nil {
+		return nil, err
 	}
-	each := float64(after-before) / villagers
-	return each * float64(24*time.Hour) / float64(villageFor),
-		fmt.Sprintf("%.1f peers and %.1f neighbours each", float64(open)/villagers, float64(near)/villagers), nil
+	g, err := c.Gossip(ctx)
+	if err != nil {
+		return nil, err
+	}
+	what := fmt.Sprintf("full, %d peers of the chain and %d neighbours: ", s.Peers.Open, g.Neighbours)
+	return []row{
+		{what + "resident", "≤ 96 MiB", fmt.Sprintf("%.1f MiB", float64(rss)/1024), rss <= 96<<10 && s.Peers.Open+g.Neighbours >= 40},
+		{what + "wakeups", "", fmt.Sprintf("%.1f /s", float64(to-from)/30), true},
+	}, nil
 }
 
 // control returns what asks a process over its socket.
