@@ -109,6 +109,8 @@ type Gate struct {
 	next   int
 	final  map[Kind]uint32 // the highest block whose finality was accepted on a topic
 	counts Counts
+	// Messages accepted, by Kind.
+	accepted [len(kinds)]uint64
 	// Accounts of parcels, by neighbour and by signer.
 	senders, signers map[string]*bucket
 }
@@ -138,6 +140,17 @@ func (g *Gate) Counts() Counts {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	return g.counts
+}
+
+// Accepted tells how many messages of each kind were accepted.
+func (g *Gate) Accepted() map[string]uint64 {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	out := make(map[string]uint64, len(kinds))
+	for k, n := range g.accepted {
+		out[Kind(k).String()] = n
+	}
+	return out
 }
 
 // Spent reports whether a peer has used up what it may cause now, so that what it sends need not even be
@@ -239,6 +252,7 @@ func (g *Gate) Judge(now time.Time, peer string, k Kind, message []byte) Judgeme
 	switch {
 	case j.Verdict == Accept:
 		c.Accepted++
+		g.accepted[k]++
 		g.bucket(now, peer).useful = true
 	case j.Verdict == Reject:
 		c.Rejected++

@@ -285,8 +285,8 @@ func TestPulses(t *testing.T) {
 	}}, a)
 	select {
 	case got := <-facts:
-		if got.Pulses[0].Round != x.Pulses[0].Round {
-			t.Errorf("round %d", got.Pulses[0].Round)
+		if n := b.node.Stats().Accepted["pulses"]; n != 1 || got.Pulses[0].Round != x.Pulses[0].Round {
+			t.Errorf("round %d; %d accepted", got.Pulses[0].Round, n)
 		}
 	case <-time.After(20 * time.Second):
 		t.Fatalf("nothing came: %+v", b.node.Stats())

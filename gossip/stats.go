@@ -9,21 +9,22 @@ import (
 
 // Stats is one look at a node, for `gossip stats`.
 type Stats struct {
-	Addrs      []string       `json:"addresses"` // where others can dial this node
-	Level      string         `json:"level"`
-	Neighbours int            `json:"neighbours"`
-	Contacts   int            `json:"contacts"`
-	Topics     map[string]int `json:"topics"` // neighbours on each
-	Mesh       map[string]int `json:"mesh"`   // of these, those that messages are passed to at once
-	Final      uint32         `json:"final"`  // newest that gossip proved, or told
-	CatchUps   uint64         `json:"catch_ups"`
-	Messages   Counts         `json:"messages"`
-	Traffic    Traffic        `json:"traffic"`
+	Addrs      []string          `json:"addresses"` // where others can dial this node
+	Level      string            `json:"level"`
+	Neighbours int               `json:"neighbours"`
+	Contacts   int               `json:"contacts"`
+	Topics     map[string]int    `json:"topics"` // neighbours on each
+	Mesh       map[string]int    `json:"mesh"`   // of these, those that messages are passed to at once
+	Final      uint32            `json:"final"`  // newest that gossip proved, or told
+	CatchUps   uint64            `json:"catch_ups"`
+	Messages   Counts            `json:"messages"`
+	Accepted   map[string]uint64 `json:"accepted_by_topic"`
+	Traffic    Traffic           `json:"traffic"`
 }
 
 // Stats looks at the node.
 func (n *Node) Stats() Stats {
-	s := Stats{Addrs: n.addrs(), Topics: make(map[string]int), Mesh: make(map[string]int), Messages: n.gate.Counts(), Traffic: n.meter.traffic(), Final: n.gate.Final(Finality)}
+	s := Stats{Addrs: n.addrs(), Topics: make(map[string]int), Mesh: make(map[string]int), Messages: n.gate.Counts(), Accepted: n.gate.Accepted(), Traffic: n.meter.traffic(), Final: n.gate.Final(Finality)}
 	n.mu.Lock()
 	s.Level, s.Neighbours, s.Contacts, s.CatchUps = n.level.String(), len(n.neighbours), len(n.contacts.list), n.catchUps
 	r := n.router
