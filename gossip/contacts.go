@@ -24,6 +24,8 @@ const (
 	anchors      = 2  // neighbours that are dialled first after a restart
 	backoffMin   = 10 * time.Second
 	backoffMax   = 30 * time.Minute
+	refusedMin   = time.Minute
+	refusedMax   = 4 * time.Hour
 	forgetFailed = 8
 )
 
@@ -305,7 +307,9 @@ func (b *contacts) stayed(id peer.ID) {
 	}
 }
 
-func (b *contacts) failed(id peer.ID, now time.Time) {
+// failed notes that a contact was not reached, or refused: that it has no place, which is seldom over soon, and
+// costs a handshake to learn.
+func (b *contacts) failed(id peer.ID, now time.Time, refused bool) {
 	c := b.list[id]
 	if c == nil {
 		return
@@ -316,6 +320,9 @@ func (b *contacts) failed(id peer.ID, now time.Time) {
 		return
 	}
 	wait := min(backoffMin<<min(c.fails-1, 10), backoffMax)
+	if refused {
+		wait = min(refusedMin<<min(c.fails-1, 10), refusedMax)
+	}
 	c.next = now.Add(wait/2 + time.Duration(b.rand.Int64N(int64(wait))))
 }
 

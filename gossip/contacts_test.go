@@ -121,8 +121,8 @@ func TestAnchors(t *testing.T) {
 		t.Errorf("the first to be dialled is %+v", first)
 	}
 	for range 2 * forgetFailed {
-		again.failed(ids[2], start)
-		again.failed(ids[5], start)
+		again.failed(ids[2], start, false)
+		again.failed(ids[5], start, false)
 	}
 	if again.list[ids[2]] == nil || again.list[ids[5]] != nil {
 		t.Error("an anchor is kept through failures, others are not")

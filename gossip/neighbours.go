@@ -79,7 +79,7 @@ func (n *Node) gone(id peer.ID) {
 	x := n.neighbours[id]
 	delete(n.neighbours, id)
 	if x != nil && !x.inbound && !x.stayed && n.params.meshes() {
-		n.contacts.failed(id, n.cfg.Now())
+		n.contacts.failed(id, n.cfg.Now(), true)
 	}
 	n.mu.Unlock()
 	if x != nil {

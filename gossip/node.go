@@ -476,7 +476,7 @@ func (n *Node) event(ctx context.Context, e any) {
 		n.dialling--
 		n.mu.Lock()
 		if n.neighbours[e.id] == nil { // not reached, or no light node of our chain for all we know yet
-			n.contacts.failed(e.id, now)
+			n.contacts.failed(e.id, now, false)
 		}
 		n.mu.Unlock()
 	case ahead:

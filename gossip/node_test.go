@@ -367,7 +367,7 @@ func TestNoPlace(t *testing.T) {
 		for _, l := range callers {
 			l.node.mu.Lock()
 			for id, x := range l.node.contacts.list {
-				if id == hub.node.cfg.Host.ID() && l.node.neighbours[id] == nil && x.fails > 1 && time.Until(x.next) > backoffMin/2 {
+				if id == hub.node.cfg.Host.ID() && l.node.neighbours[id] == nil && x.fails > 1 && time.Until(x.next) > refusedMin/2-time.Second {
 					n++
 				}
 			}
