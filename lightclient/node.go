@@ -70,6 +70,7 @@ type Config struct {
 	Engine     *runtime.Engine  // executes the chain's runtime; nil: nothing does
 	Compile    bool             // in the background, what is interpreted at first: for a node that stays
 	Runtimes   Runtimes         // where code is kept; nil: nowhere
+	Write      string           // whether anything is written until Obey says otherwise; "" is WriteFree
 
 	Listen   []ma.Multiaddr // where other light nodes may dial; nil: nowhere
 	MaxConns int            // connections in all, of peers and of light nodes; 0: 48
@@ -195,11 +196,11 @@ func New(cfg Config) (*Node, error) {
 	if cfg.Serve {
 		n.server = newServer()
 	}
-	n.orders = Orders{Finality: cfg.Finality, Peers: cfg.MaxPeers, FlushEvery: headEvery}
+	n.orders = Orders{Finality: cfg.Finality, Peers: cfg.MaxPeers, FlushEvery: headEvery, Write: cfg.Write}
 	if n.orders.Finality == "" {
 		n.orders.Finality = Follow
 	}
-	n.writable.Store(true)
+	n.writable.Store(n.orders.writes())
 	if n.watch = newWatch(nil, 0); cfg.Store != nil {
 		n.watch = newWatch(cfg.Watch, cfg.WatchEvery)
 	}
