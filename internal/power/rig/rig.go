@@ -45,7 +45,7 @@ const readLimit = 5 * time.Second
 type Source interface {
 	// Name is the source as the settings name it.
 	Name() string
-	// Read returns what it measures now. At is now, or earlier when the measurement is old.
+	// Read returns what it measures now, within readLimit. At is now, or earlier when the measurement is old.
 	Read(ctx context.Context, now time.Duration) (power.Sample, error)
 	// Close frees what it holds open.
 	Close() error
@@ -159,8 +159,6 @@ func New(specs []string, m Machine) (*Rig, error) {
 // of the settings, also of those that gave none this time. It returns within some seconds, or when ctx
 // ends, and leaves nothing running.
 func (r *Rig) Poll(ctx context.Context, now time.Duration) []power.Sample {
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
-	defer cancel()
 	var wg sync.WaitGroup
 	for i, s := range r.sources {
 		ask := func() {
