@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	goruntime "runtime"
+	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -433,7 +433,7 @@ func (n *Node) loop(ctx context.Context) error {
 		n.stepHealth(now)
 		n.stepStore(now)
 		n.stepWatch(ctx)
-		timer.Reset(max(align(now, wake.Sub(now)), 50*time.Millisecond))
+		timer.Reset(max(align(now, wake.Sub(now))-n.cfg.Now().Sub(now), 50*time.Millisecond))
 	}
 }
 
@@ -687,9 +687,13 @@ func byteSize(n int) string {
 	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 }
 
-// memory returns the bytes this process holds from the operating system, as Go knows them.
+// memory returns the bytes this process holds from the operating system, as Go knows them. ReadMemStats knows them as
+// well, but stops every goroutine for that, and wakes threads to do so.
 func memory() uint64 {
-	var m goruntime.MemStats
-	goruntime.ReadMemStats(&m)
-	return m.Sys - m.HeapReleased
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	if s[0].Value.Kind() != metrics.KindUint64 || s[1].Value.Kind() != metrics.KindUint64 {
+		return 0 // a later Go that has other names
+	}
+	return s[0].Value.Uint64() - s[1].Value.Uint64()
 }
