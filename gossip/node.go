@@ -337,7 +337,7 @@ func (n *Node) Run(ctx context.Context) error {
 				wait = min(wait, max(10*time.Millisecond, at.Sub(now)))
 			}
 		}
-		timer.Reset(wait)
+		timer.Reset(max(wait-n.cfg.Now().Sub(now), time.Millisecond)) // what the step took is not to move the next one
 	}
 }
 

@@ -223,6 +223,18 @@ func TestParams(t *testing.T) {
 	}
 }
 
+// TestHeartbeatAligned: whenever a router is made, its heartbeats are those of every other node with the same interval.
+func TestHeartbeatAligned(t *testing.T) {
+	whole := time.Unix(1_800_000_000, 0) // a multiple of 3 s and of 10 s
+	for _, every := range []time.Duration{3 * time.Second, 10 * time.Second} {
+		for _, into := range []time.Duration{0, 1, time.Second, every - 1} {
+			if got := untilWhole(whole.Add(into), every); got != every-into {
+				t.Errorf("%v into %v: %v", into, every, got)
+			}
+		}
+	}
+}
+
 // TestLevels: a change of level keeps the connections, and what can be told is told after it.
 func TestLevels(t *testing.T) {
 	c := newChain(t, demonet.Config{History: 120, SetChangeEvery: -1})

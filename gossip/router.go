@@ -26,14 +26,15 @@ import (
 
 // GossipSub's scores. One invalid message takes a peer under the graylist: no honest node forwards one,
 // since each verifies first. Silence costs nothing, as nodes sleep. What a peer gains by being useful is
-// bounded, so that it cannot save up for an attack.
+// bounded, so that it cannot save up for an attack. They decay when GossipSub's other sweeps run, which wakes the board
+// once for all.
 const (
 	scoreInvalid  = -100
 	scoreGossip   = -10
 	scorePublish  = -50
 	scoreGraylist = -80
 	scorePinned   = 200 // a pinned peer is given a second chance, not a third
-	decayEvery    = 30 * time.Second
+	decayEvery    = time.Minute
 	forgiveAfter  = time.Hour
 )
 
@@ -102,12 +103,21 @@ func newRouter(ctx context.Context, c routerConfig) (*router, error) {
 	return r, nil
 }
 
+// untilWhole is how long it is until the clock shows a whole multiple of a time. Heartbeats then fall on what else keeps
+// to such, here and at the neighbours, whose messages come while this node is awake anyway.
+func untilWhole(now time.Time, every time.Duration) time.Duration {
+	if every <= 0 {
+		return 0
+	}
+	return every - time.Duration(now.UnixNano()%int64(every))
+}
+
 // gossipParams are GossipSub's parameters; what is not set here are its defaults.
 func gossipParams(p Params) pubsub.GossipSubParams {
 	g := pubsub.DefaultGossipSubParams()
 	g.D, g.Dlo, g.Dhi, g.Dlazy, g.Dout, g.Dscore = p.D, p.Dlo, p.Dhi, p.Dlazy, p.Dout, p.Dlo
 	g.HeartbeatInterval = p.Heartbeat
-	g.HeartbeatInitialDelay = 100 * time.Millisecond
+	g.HeartbeatInitialDelay = untilWhole(time.Now(), p.Heartbeat)
 	g.PruneBackoff = 30 * p.Heartbeat
 	g.HistoryLength, g.HistoryGossip = 6, p.Tell // it can be asked for as long as it may be news
 	// One new name a block and topic is what is honest; the defaults let a peer announce 5,000.

@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	goruntime "runtime"
+	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -70,6 +70,7 @@ type Config struct {
 	Engine     *runtime.Engine  // executes the chain's runtime; nil: nothing does
 	Compile    bool             // in the background, what is interpreted at first: for a node that stays
 	Runtimes   Runtimes         // where code is kept; nil: nowhere
+	Write      string           // whether anything is written until Obey says otherwise; "" is WriteFree
 
 	Listen   []ma.Multiaddr // where other light nodes may dial; nil: nowhere
 	MaxConns int            // connections in all, of peers and of light nodes; 0: 48
@@ -197,11 +198,11 @@ func New(cfg Config) (*Node, error) {
 	if cfg.Serve {
 		n.server = newServer()
 	}
-	n.orders = Orders{Finality: cfg.Finality, Peers: cfg.MaxPeers, FlushEvery: headEvery}
+	n.orders = Orders{Finality: cfg.Finality, Peers: cfg.MaxPeers, FlushEvery: headEvery, Write: cfg.Write}
 	if n.orders.Finality == "" {
 		n.orders.Finality = Follow
 	}
-	n.writable.Store(true)
+	n.writable.Store(n.orders.writes())
 	if n.watch = newWatch(nil, 0); cfg.Store != nil {
 		n.watch = newWatch(cfg.Watch, cfg.WatchEvery)
 	}
@@ -437,7 +438,7 @@ func (n *Node) loop(ctx context.Context) error {
 		n.stepHealth(now)
 		n.stepStore(now)
 		n.stepWatch(ctx)
-		timer.Reset(max(align(now, wake.Sub(now)), 50*time.Millisecond))
+		timer.Reset(max(align(now, wake.Sub(now))-n.cfg.Now().Sub(now), 50*time.Millisecond))
 	}
 }
 
@@ -695,9 +696,13 @@ func byteSize(n int) string {
 	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
 }
 
-// memory returns the bytes this process holds from the operating system, as Go knows them.
+// memory returns the bytes this process holds from the operating system, as Go knows them. ReadMemStats knows them as
+// well, but stops every goroutine for that, and wakes threads to do so.
 func memory() uint64 {
-	var m goruntime.MemStats
-	goruntime.ReadMemStats(&m)
-	return m.Sys - m.HeapReleased
+	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
+	metrics.Read(s)
+	if s[0].Value.Kind() != metrics.KindUint64 || s[1].Value.Kind() != metrics.KindUint64 {
+		return 0 // a later Go that has other names
+	}
+	return s[0].Value.Uint64() - s[1].Value.Uint64()
 }

@@ -44,6 +44,9 @@ type Orders struct {
 	FlushEvery uint32 // blocks between two writes of the head; 0: each pull
 }
 
+// writes reports whether what comes may be written.
+func (o *Orders) writes() bool { return o.Write != WriteLast && o.Write != WriteNone }
+
 // pulled is how far above the last written head a pulled one must be to be written too: proofs that others
 // hand over may come with each block.
 const pulled = 20
@@ -74,7 +77,7 @@ func (n *Node) obey(now time.Time, o Orders) (events []any) {
 	n.mu.Lock()
 	n.orders = o
 	n.mu.Unlock()
-	n.writable.Store(o.Write != WriteLast && o.Write != WriteNone)
+	n.writable.Store(o.writes())
 	if st := n.cfg.Store; st != nil {
 		if o.Write == WriteLast {
 			st.Quiet(false)

@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 )
@@ -82,6 +83,96 @@ func TestQuietFull(t *testing.T) {
 		t.Error("a store that was closed while quiet calls itself clean")
 	}
 	mustClose(t, s)
+}
+
+// TestOpenQuiet: a store that is opened quiet gives what it holds and writes no byte, not even that a run has begun;
+// that, and what was taken meanwhile, is written once it may be.
+func TestOpenQuiet(t *testing.T) {
+	cfg := testConfig(t.TempDir())
+	s, _ := mustOpen(t, cfg)
+	must(t, s.WriteHead(testHead(100)))
+	must(t, s.Put("power", "state", []byte("full")))
+	mustClose(t, s)
+	before := diskImage(t, cfg.Dir)
+	cfg.Quiet = true
+	s, rec := mustOpen(t, cfg)
+	if h, ok := s.Head(); !ok || h.Number != 100 || rec.Starts != 2 || rec.Unclean {
+		t.Errorf("head %d, %+v", h.Number, rec)
+	}
+	if b, _ := s.Get("power", "state"); string(b) != "full" {
+		t.Errorf("state %q", b)
+	}
+	must(t, s.WriteHead(testHead(101)))
+	must(t, s.Tick(epoch))
+	mustClose(t, s)
+	if !bytes.Equal(before, diskImage(t, cfg.Dir)) {
+		t.Error("something was written by a store that was quiet from its start to its end")
+	}
+	s, _ = mustOpen(t, cfg)
+	must(t, s.WriteHead(testHead(102)))
+	s.Quiet(false)
+	must(t, s.Tick(epoch)) // the mark and the head, without waiting for a commit
+	cut := t.TempDir()
+	for _, name := range []string{slotsName, databaseName} {
+		b, err := os.ReadFile(filepath.Join(cfg.Dir, name))
+		must(t, err)
+		must(t, os.WriteFile(filepath.Join(cut, name), b, 0o600))
+	}
+	mustClose(t, s)
+	s, rec = mustOpen(t, testConfig(cut))
+	if h, _ := s.Head(); h.Number != 102 || !rec.Unclean || rec.Starts != 3 {
+		t.Errorf("head %d, %+v", h.Number, rec)
+	}
+	mustClose(t, s)
+}
+
+// TestOpenQuietBroken: what a quiet store would have to make or mend waits as well. Until then it runs from memory.
+func TestOpenQuietBroken(t *testing.T) {
+	files := func(dir string) (list []string) {
+		entries, err := os.ReadDir(dir)
+		must(t, err)
+		for _, e := range entries {
+			list = append(list, e.Name())
+		}
+		return list
+	}
+	for _, broken := range []string{"", slotsName, databaseName} { // "": there is no file
+		cfg := testConfig(t.TempDir())
+		if broken != "" {
+			s, _ := mustOpen(t, cfg)
+			must(t, s.WriteHead(testHead(100)))
+			mustClose(t, s)
+			must(t, os.WriteFile(filepath.Join(cfg.Dir, broken), []byte("none of ours"), 0o600))
+		}
+		must(t, os.WriteFile(filepath.Join(cfg.Dir, slotsName+".tmp"), nil, 0o600))
+		before := files(cfg.Dir)
+		cfg.Quiet = true
+		s, _, err := Open(cfg)
+		must(t, err)
+		if !errors.Is(s.Degraded(), ErrQuiet) {
+			t.Errorf("%q: %v", broken, s.Degraded())
+		}
+		must(t, s.WriteHead(testHead(200)))
+		must(t, s.Put("power", "state", []byte("full")))
+		must(t, s.Tick(epoch))
+		if now := files(cfg.Dir); !slices.Equal(before, now) {
+			t.Errorf("%q: %v became %v", broken, before, now)
+		}
+		s.Quiet(false)
+		must(t, s.Tick(epoch.Add(time.Minute)))
+		must(t, s.Degraded())
+		mustClose(t, s)
+		cfg.Quiet = false
+		s, rec := mustOpen(t, cfg)
+		if h, _ := s.Head(); h.Number != 200 || rec.Unclean {
+			t.Errorf("%q: head %d, %+v", broken, h.Number, rec)
+		}
+		if b, _ := s.Get("power", "state"); string(b) != "full" {
+			t.Errorf("%q: state %q", broken, b)
+		}
+		mustBeSound(t, s)
+		mustClose(t, s)
+	}
 }
 
 // TestCutAtLevelChange takes the files as they are after every step of a change to park and back, which is what a

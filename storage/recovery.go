@@ -152,6 +152,9 @@ func (s *Store) lock() error {
 		return err
 	}
 	s.dir = d
+	if s.quiet {
+		return nil
+	}
 	// Files that were being made when the power went.
 	for _, name := range []string{slotsName + ".tmp", databaseName + ".tmp"} {
 		os.RemoveAll(filepath.Join(s.cfg.Dir, name))
@@ -203,6 +206,9 @@ func (s *Store) attachSlots(im *slotsImage, readErr error, rec *Recovery) error 
 	if im != nil {
 		damage = im.damage()
 	}
+	if damage != nil && s.quiet {
+		return ErrQuiet // Tick comes back to it
+	}
 	var err error
 	if damage != nil {
 		err = s.replaceSlots(damage, keep, rec)
@@ -222,6 +228,9 @@ func (s *Store) attachSlots(im *slotsImage, readErr error, rec *Recovery) error 
 		s.mark.unclean++
 	}
 	s.mark.clean, s.markDirty = false, true
+	if s.quiet {
+		return nil
+	}
 	return s.flushSlots()
 }
 
@@ -283,6 +292,9 @@ func (s *Store) openSlots() error {
 func (s *Store) attachDatabase(found *checkedFile, checkErr error, rec *Recovery) (*checkedFile, error) {
 	empty := &checkedFile{}
 	path := filepath.Join(s.cfg.Dir, databaseName)
+	if s.quiet && (checkErr != nil || found.schema < schema) {
+		return empty, ErrQuiet // Tick comes back to it
+	}
 	if checkErr == nil && found.schema < schema {
 		checkErr = s.migrate(path, found, rec)
 	}
@@ -294,6 +306,9 @@ func (s *Store) attachDatabase(found *checkedFile, checkErr error, rec *Recovery
 				s.count.bad += uint64(found.badN)
 			}
 			return found, err
+		}
+		if s.quiet {
+			return empty, ErrQuiet
 		}
 		checkErr = err
 	}
@@ -330,7 +345,7 @@ func (s *Store) openDatabase(path string, found *checkedFile) error {
 			s.batch.set(o)
 		}
 	}
-	if found.brokenMeta {
+	if found.brokenMeta && !s.quiet {
 		// The next commit overwrites the broken page; better now, while the other one is known to be good.
 		_, err := db.commit(&s.count, func(tx *bolt.Tx) error { return putMeta(tx, schema, s.cfg.Genesis) })
 		return err

@@ -63,6 +63,7 @@ type Config struct {
 	BundleBytes int64
 	Reserve     int64 // bytes left free on the disk; 0 = 64 MiB or 2 % of the disk, whichever is less; negative = none
 	Pace        Pace
+	Quiet       bool // opened as if Quiet had been called: not a byte is written before Quiet(false)
 
 	Now func() time.Time // names files that are moved aside; nil = time.Now
 
@@ -174,14 +175,15 @@ type Store struct {
 
 // Open opens the directory of one network, makes it if it is missing, and mends what is broken. Recovery tells what it
 // found, also on an error. Errors: ErrLocked, ErrGenesis, ErrNewer, and those of the operating system when files are
-// there but cannot be read. A directory that can be read but not written is no error: see [Store.Degraded].
+// there but cannot be read. A directory that can be read but not written is no error: see [Store.Degraded]. Nor is a file
+// that is missing, damaged or of an older schema when the store is opened quiet: it is made or mended once that is over.
 func Open(cfg Config) (*Store, *Recovery, error) {
 	rec := &Recovery{Dir: cfg.Dir}
 	cfg, err := cfg.withDefaults()
 	if err != nil {
 		return nil, rec, err
 	}
-	s := &Store{cfg: cfg, commitFault: cfg.commitFault}
+	s := &Store{cfg: cfg, commitFault: cfg.commitFault, quiet: cfg.Quiet}
 	if err := s.attach(rec); err != nil {
 		s.detach()
 		return nil, rec, fmt.Errorf("storage: %s: %w", cfg.Dir, err)
@@ -240,10 +242,14 @@ func (s *Store) Tick(now time.Time) error {
 		return errors.Join(s.commit(), s.flushSlots())
 	}
 	s.wait = 0
-	if now.Sub(s.lastCommit) >= s.cfg.Pace.CommitEvery {
-		return s.commit()
+	var err error
+	if s.markDirty { // it was quiet when the store was opened
+		err = s.flushSlots()
 	}
-	return nil
+	if now.Sub(s.lastCommit) >= s.cfg.Pace.CommitEvery {
+		err = errors.Join(err, s.commit())
+	}
+	return err
 }
 
 // SetPace changes how often the store writes by itself; a power policy does.

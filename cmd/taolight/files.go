@@ -199,7 +199,7 @@ func (p *place) backupTo(ctx context.Context, f *os.File) error {
 	if !storage.Exists(p.dir) {
 		return control.Errorf(control.Failure, "%s: there is no store", p.dir)
 	}
-	st, _, err := p.openStore()
+	st, _, err := p.openStore(false)
 	if err != nil {
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"runtime"
 	"runtime/debug"
 	"slices"
 	"strings"
@@ -44,7 +45,10 @@ type governor struct {
 
 	uplink, hook *rig.Hook // nil: none
 
-	after func(ctx context.Context) // called behind each step, in the loop; nil: nothing is
+	after func(ctx context.Context, within time.Duration) // called behind each step, in the loop; within is until the next one; nil: nothing is
+
+	procs func(n int) int // runtime.GOMAXPROCS; nil: left alone
+	most  int             // what that was at the start
 
 	began  time.Time
 	pulse  atomic.Uint64
@@ -165,8 +169,9 @@ func (p *place) govern(notes func(lightclient.Note)) (*governor, error) {
 	c.Explicit = meters.Explicit
 	g := &governor{cfg: c, meters: meters, notes: notes, now: time.Now, synced: rig.KernelSynced, steps: rig.ClockSteps, floor: buildTime(),
 		dated: !p.backDated, slot: time.Duration(p.root.SlotDuration) * time.Millisecond,
-		full: lightclient.Orders{Finality: lightclient.Finality(p.cfg.Finality), Peers: p.cfg.MaxPeers},
-		talk: func() *gossip.Node { return nil },
+		full:  lightclient.Orders{Finality: lightclient.Finality(p.cfg.Finality), Peers: p.cfg.MaxPeers},
+		talk:  func() *gossip.Node { return nil },
+		procs: runtime.GOMAXPROCS, most: runtime.GOMAXPROCS(0),
 		asks: make(chan chan struct{}), moves: make(chan struct{}, 1), began: time.Now()}
 	var board power.Board
 	g.board, board = rig.Board(m)
@@ -239,13 +244,13 @@ func (g *governor) run(ctx context.Context) {
 		case <-timer.C:
 		}
 		wait := g.step(ctx)
+		timer.Reset(wait) // before the rest, whose time is not to move the next step
 		if g.after != nil && ctx.Err() == nil {
-			g.after(context.WithValue(ctx, asIs{}, true))
+			g.after(context.WithValue(ctx, asIs{}, true), wait)
 		}
 		for _, ask := range asked {
 			close(ask)
 		}
-		timer.Reset(wait)
 	}
 	steps.Wait()
 	g.mu.Lock()
@@ -373,6 +378,28 @@ func (g *governor) step(ctx context.Context) time.Duration {
 	if g.after == nil { // else that tells them with all others
 		g.tellWarnings(a.Warnings)
 	}
+	if first || a.Changed {
+		g.spread(a.Level)
+	}
+	if changed || quieter {
+		g.tellNode(ctx, changed, orders, quieter, loud)
+	}
+	g.tellHooks(ctx, mono, &a, soc)
+
+	wait := a.Poll
+	if a.WakeIn != nil { // of the chain's own pace
+		wait = min(wait, max(time.Duration(float64(*a.WakeIn)/float64(power.BlockTime)*float64(g.slot)), time.Second))
+	}
+	now := g.now()
+	if wait == a.Poll { // with all else that keeps to whole multiples
+		wait -= time.Duration(now.UnixNano()) % wait
+	}
+	return max(wait, 100*time.Millisecond)
+}
+
+// tellNode has the node and the gossip follow. It is not called for nothing: a timer that is stopped again still wakes the
+// board when it would have ended.
+func (g *governor) tellNode(ctx context.Context, changed bool, orders lightclient.Orders, quieter bool, loud gossip.Level) {
 	obey, cancel := context.WithTimeout(ctx, obeyWait)
 	defer cancel()
 	if changed {
@@ -387,17 +414,21 @@ func (g *governor) step(ctx context.Context) time.Duration {
 			g.forget()
 		}
 	}
-	g.tellHooks(ctx, mono, &a, soc)
+}
 
-	wait := a.Poll
-	if a.WakeIn != nil { // of the chain's own pace
-		wait = min(wait, max(time.Duration(float64(*a.WakeIn)/float64(power.BlockTime)*float64(g.slot)), time.Second))
+// spread lets the node run on one processor below full. There is little to do then, and Go wakes a thread for each
+// processor that could have a part in it, only to find that the others have done it.
+func (g *governor) spread(level power.Level) {
+	if g.procs == nil {
+		return
 	}
-	now := g.now()
-	if wait == a.Poll { // with all else that keeps to whole multiples
-		wait -= time.Duration(now.UnixNano()) % wait
+	n := g.most
+	if level < power.Full {
+		n = 1
 	}
-	return max(wait, 100*time.Millisecond)
+	if g.procs(0) != n {
+		g.procs(n)
+	}
 }
 
 // tellWarnings notes what is new of what is not as it should be.

@@ -94,10 +94,11 @@ type governed struct {
 	kept  kept
 	notes []string
 	wall  time.Duration // by which the wall clock is wrong
+	procs int           // processors that it may use
 }
 
 // governTest runs a governor on a fake machine in a bubble of virtual time.
-func governTest(t *testing.T, specs []string, cfg power.Config, f func(t *testing.T, g *governed)) {
+func governTest(t *testing.T, specs []string, cfg power.Config, f func(t *testing.T, g *governed), first ...func(*governed)) {
 	t.Helper()
 	synctest.Test(t, func(t *testing.T) {
 		g := &governed{node: &follower{}, files: &files{tree: fstest.MapFS{}}, kept: kept{}}
@@ -114,6 +115,16 @@ func governTest(t *testing.T, specs []string, cfg power.Config, f func(t *testin
 			steps: func(ctx context.Context, _ func()) error { <-ctx.Done(); return ctx.Err() },
 			node:  g.node, talk: func() *gossip.Node { return nil }, store: g.kept,
 			asks: make(chan chan struct{}), moves: make(chan struct{}, 1), began: time.Now()}
+		g.most, g.procs = 4, 4
+		g.governor.procs = func(n int) (was int) {
+			if was = g.procs; n > 0 {
+				g.procs = n
+			}
+			return was
+		}
+		for _, do := range first {
+			do(g)
+		}
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan struct{})
 		go func() { defer close(done); g.run(ctx) }()
@@ -150,6 +161,9 @@ func TestGovernorLevels(t *testing.T) {
 		want := func(l power.Level, f lightclient.Finality, every time.Duration, peers int, closed bool) {
 			t.Helper()
 			o := g.node.last()
+			if one := l < power.Full; one != (g.procs == 1) || !one && g.procs != g.most {
+				t.Fatalf("level %s on %d processors", l, g.procs)
+			}
 			if g.level() != l || o.Finality != f || o.PullEvery != every || o.Peers != peers || o.Closed != closed {
 				t.Fatalf("level %s (want %s), orders %+v", g.level(), l, o)
 			}
@@ -187,6 +201,30 @@ func TestGovernorLevels(t *testing.T) {
 		want(power.Eco, lightclient.Pull, 300*time.Second, 2, false)
 		g.meter(10*time.Minute+30*time.Second, `{"soc":90,"watts":20}`)
 		want(power.Full, lightclient.Follow, 12*time.Second, 20, false)
+	})
+}
+
+// TestGovernorAligned: steps fall on whole ticks of the clock, whatever they take themselves, so that all that keeps to
+// these wakes the board once.
+func TestGovernorAligned(t *testing.T) {
+	var at []time.Time
+	governTest(t, []string{"none"}, power.Config{}, func(t *testing.T, g *governed) {
+		g.wait(5 * time.Minute)
+		if len(at) != 31 {
+			t.Errorf("%d steps in five minutes", len(at))
+		}
+		for _, x := range at[1:] {
+			if !x.Equal(x.Truncate(10 * time.Second)) {
+				t.Errorf("a step at %v", x)
+			}
+		}
+	}, func(g *governed) {
+		g.after = func(_ context.Context, within time.Duration) {
+			if at = append(at, time.Now()); within <= 0 || within > 10*time.Second {
+				t.Errorf("%v until the next step", within)
+			}
+			time.Sleep(300 * time.Millisecond) // virtual: what a status takes on a slow board
+		}
 	})
 }
 

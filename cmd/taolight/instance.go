@@ -15,6 +15,7 @@ import (
 	"github.com/taolight/taolight/internal/config"
 	"github.com/taolight/taolight/internal/control"
 	"github.com/taolight/taolight/internal/demonet"
+	"github.com/taolight/taolight/internal/power/rig"
 	"github.com/taolight/taolight/lightclient"
 	"github.com/taolight/taolight/lightclient/runtime"
 	"github.com/taolight/taolight/lightclient/tx"
@@ -87,7 +88,10 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 		}
 		s.net, s.netEnded = net, ended
 	}
-	if s.store, s.recovery, err = p.openStore(); err != nil {
+	// A board whose supply sags writes nothing, so not that a run has begun either. The governor says when it may; of
+	// whoever has joined for one question nothing is kept.
+	sagging := rig.Sagging(ctx, p.cfg.Power.Sources, rig.Machine{})
+	if s.store, s.recovery, err = p.openStore(sagging); err != nil {
 		return fail(err)
 	}
 	watchEvery := uint32(0)
@@ -110,6 +114,9 @@ func (p *place) start(ctx context.Context, demo demonet.Config, joined bool, not
 		Checkpoint: p.root, Bootnodes: p.bootnodes, Peers: p.cfg.Peers, Store: nodeStore{s.store},
 		Finality: lightclient.Finality(p.cfg.Finality), MaxPeers: p.cfg.MaxPeers, Version: version,
 		Demo: p.demo, BackDated: p.backDated, Notes: notes, Watch: p.cfg.Watch, WatchEvery: watchEvery,
+	}
+	if sagging {
+		light.Write = lightclient.WriteNone
 	}
 	if p.cfg.Gossip && !joined {
 		if light.Listen, err = p.listenAddrs(); err != nil {

@@ -75,10 +75,10 @@ const demoMark = "demo"
 
 // openStore opens the place's store. One of an older demo chain is discarded: that chain is gone. It
 // takes the mark that a demo network has left in the folder to do that, because a chain spec may call
-// itself what it likes.
-func (p *place) openStore() (*storage.Store, *storage.Recovery, error) {
+// itself what it likes. A quiet one writes nothing until it is told that it may.
+func (p *place) openStore(quiet bool) (*storage.Store, *storage.Recovery, error) {
 	archive := int64(p.cfg.ArchiveMB) * 1_000_000
-	cfg := storage.Config{Dir: p.dir, Genesis: p.root.Genesis, BundleBytes: archive,
+	cfg := storage.Config{Dir: p.dir, Genesis: p.root.Genesis, BundleBytes: archive, Quiet: quiet,
 		MaxBytes: min(max(4*archive, storage.DefaultBytes), storage.MaxBytes)} // bundles are a quarter of it at most
 	mark := filepath.Join(p.dir, demoMark)
 	st, rec, err := storage.Open(cfg)
@@ -87,7 +87,7 @@ func (p *place) openStore() (*storage.Store, *storage.Recovery, error) {
 			st, rec, err = storage.Open(cfg)
 		}
 	}
-	if err == nil && p.demo && rec.Created {
+	if err == nil && p.demo && rec.Created && !quiet {
 		// On a disk that cannot be written there is nothing to discard either.
 		os.WriteFile(mark, []byte("the store of a demo network, discarded when another one starts\n"), 0o600)
 	}

@@ -45,6 +45,8 @@ type vigil struct {
 	neurons      []*control.Neuron
 	neuronsAsked time.Duration
 	curve        []curvePoint
+	leftAsked    time.Duration
+	memory, disk *uint64 // left then
 }
 
 // An outlet is one way to the owner.
@@ -68,6 +70,7 @@ const (
 	curveMost   = 145              // points: a day
 	specEvery   = 6 * time.Hour    // 3 kB from a peer
 	neuronEvery = 5 * time.Minute  // another process is asked
+	leftEvery   = time.Minute      // the kernel is
 	tickWait    = 2 * time.Second  // for the node's own answer
 	execTime    = 10 * time.Second // of a command
 )
@@ -134,8 +137,9 @@ func (v *vigil) closed(rpc, control string) {
 func (v *vigil) mono() time.Duration { return time.Since(v.began) }
 
 // tick is called by the governor behind each of its steps.
-func (v *vigil) tick(ctx context.Context) {
-	late, cancel := context.WithTimeout(ctx, tickWait)
+func (v *vigil) tick(ctx context.Context, within time.Duration) {
+	// Not a shorter time: its end would wake the board, also long after the answer; this one falls on the next step.
+	late, cancel := context.WithTimeout(ctx, max(within, tickWait))
 	defer cancel()
 	st, err := v.s.local.Status(late) // which has look look
 	if err != nil {
@@ -199,12 +203,7 @@ func (v *vigil) input(st *control.Status) *health.Input {
 	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
 		in.MemoryLimit = uint64(limit)
 	}
-	_, in.Available = rig.Memory(rig.Machine{})
-	if v.s.store != nil {
-		if free, size := storage.Space(v.s.dir); size > 0 {
-			in.DiskFree = &free
-		}
-	}
+	in.Available, in.DiskFree = v.left(in.Mono)
 	if w := st.Watch; w != nil {
 		in.Lost, in.WatchError = uint64(w.Lost), w.Error
 	}
@@ -231,6 +230,23 @@ func (v *vigil) input(st *control.Status) *health.Input {
 		}
 	}
 	return in
+}
+
+// left returns what the machine has left of memory, and of the disk that the data are on; nil: not known.
+func (v *vigil) left(now time.Duration) (memory, disk *uint64) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if v.leftAsked == 0 || now-v.leftAsked >= leftEvery {
+		v.leftAsked = max(now, 1)
+		_, v.memory = rig.Memory(rig.Machine{})
+		v.disk = nil
+		if v.s.store != nil {
+			if free, size := storage.Space(v.s.dir); size > 0 {
+				v.disk = &free
+			}
+		}
+	}
+	return v.memory, v.disk
 }
 
 // rebuilt says what was done to a store that was damaged.

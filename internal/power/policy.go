@@ -120,6 +120,7 @@ func Step(c *Config, s State, in Input) (State, Actions) {
 	if s.ticking && in.Mono > s.mono {
 		dt = min(in.Mono-s.mono, 366*24*time.Hour)
 	}
+	first := !s.ticking
 	s.mono, s.ticking = in.Mono, true
 	a := Actions{From: s.Level, Write: WriteFree}
 	s.newDay(c, in, dt)
@@ -128,6 +129,9 @@ func Step(c *Config, s State, in Input) (State, Actions) {
 	r, isNew := s.read(c, in, &a)
 	s.pass(r, dt)
 	a.Reading = r
+	if first && r.UnderVolts {
+		s.saved = true // a process that has just started knows nothing that the disk does not hold
+	}
 	s.measure(r, dt)
 	second := s.supply(r, dt)
 	limit := c.limits(r.Chemistry, s.floor(c, r.Chemistry))

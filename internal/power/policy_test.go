@@ -416,6 +416,17 @@ func TestUnderVoltage(t *testing.T) {
 	if r.a.Level != Survive {
 		t.Errorf("%v ten quiet minutes later", r.a.Level)
 	}
+	// A process that starts under the flag has nothing to keep: it writes nothing at all.
+	r = newRigged(t, mains)
+	for range 6 {
+		if r.step(pi(true)); r.a.Write != WriteNone {
+			t.Fatalf("write %s", r.a.Write)
+		}
+	}
+	r.run(2*time.Minute, pi(false))
+	if r.a.Write != WriteFree {
+		t.Errorf("write %s two minutes after the flag", r.a.Write)
+	}
 }
 
 // TestFloor follows Victron's rule: +5 on a day that reached the floor, -5 at 85 %, -5 more at 95 %,

@@ -172,6 +172,8 @@ func (v *venus) Name() string { return "venus:" + v.addr }
 func (v *venus) Close() error { return nil }
 
 func (v *venus) Read(ctx context.Context, now time.Duration) (power.Sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
 	conn, err := v.m.Dial(ctx, "tcp", v.addr)
 	if err != nil {
 		return power.Sample{}, err

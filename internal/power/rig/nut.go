@@ -45,6 +45,8 @@ func (n *nut) Name() string { return "nut:" + n.ups + "@" + n.addr }
 func (n *nut) Close() error { return nil }
 
 func (n *nut) Read(ctx context.Context, now time.Duration) (power.Sample, error) {
+	ctx, cancel := context.WithTimeout(ctx, readLimit)
+	defer cancel()
 	conn, err := n.m.Dial(ctx, "tcp", n.addr)
 	if err != nil {
 		return power.Sample{}, err

@@ -45,7 +45,7 @@ const readLimit = 5 * time.Second
 type Source interface {
 	// Name is the source as the settings name it.
 	Name() string
-	// Read returns what it measures now. At is now, or earlier when the measurement is old.
+	// Read returns what it measures now, within readLimit. At is now, or earlier when the measurement is old.
 	Read(ctx context.Context, now time.Duration) (power.Sample, error)
 	// Close frees what it holds open.
 	Close() error
@@ -159,8 +159,6 @@ func New(specs []string, m Machine) (*Rig, error) {
 // of the settings, also of those that gave none this time. It returns within some seconds, or when ctx
 // ends, and leaves nothing running.
 func (r *Rig) Poll(ctx context.Context, now time.Duration) []power.Sample {
-	ctx, cancel := context.WithTimeout(ctx, readLimit)
-	defer cancel()
 	var wg sync.WaitGroup
 	for i, s := range r.sources {
 		ask := func() {
@@ -187,6 +185,32 @@ func (r *Rig) Poll(ctx context.Context, now time.Duration) []power.Sample {
 		}
 	}
 	return list
+}
+
+// Sagging asks the sources that watch the board's own supply, once, and reports whether one says that it is too low
+// now: for whoever must know before anything is started. Meters that know a battery only are not waited for.
+func Sagging(ctx context.Context, specs []string, m Machine) bool {
+	var watching []string
+	if len(specs) == 0 {
+		specs = []string{Auto}
+	}
+	for _, spec := range specs {
+		switch kind, _, _ := strings.Cut(spec, ":"); kind {
+		case Auto, "sysfs":
+			watching = append(watching, "sysfs")
+		case "file", "exec":
+			watching = append(watching, spec)
+		}
+	}
+	if len(watching) == 0 {
+		return false
+	}
+	r, err := New(watching, m)
+	if err != nil {
+		return false // the governor says so
+	}
+	defer r.Close()
+	return slices.ContainsFunc(r.Poll(ctx, 0), func(s power.Sample) bool { return s.UnderVoltage != nil && *s.UnderVoltage })
 }
 
 // Status returns what each source last said.

@@ -227,6 +227,26 @@ func TestSysfsAlarm(t *testing.T) {
 	}
 }
 
+// TestSagging: the flag is seen by whatever would tell of it, and by nothing else.
+func TestSagging(t *testing.T) {
+	low, calm := tree("class/hwmon/hwmon1/name rpi_volt\nclass/hwmon/hwmon1/in0_lcrit_alarm 1"), tree("class/hwmon/hwmon1/name rpi_volt\nclass/hwmon/hwmon1/in0_lcrit_alarm 0")
+	files := fstest.MapFS{"low.json": {Data: []byte(`{"undervolts":true}`)}, "calm.json": {Data: []byte(`{"soc":3}`)}}
+	serial := func(string, int) (Port, error) { t.Error("a serial port was opened"); return nil, ErrAbsent }
+	for _, c := range []struct {
+		specs []string
+		sys   fs.FS
+		want  bool
+	}{
+		{nil, low, true}, {[]string{Auto}, low, true}, {[]string{"vedirect:/dev/ttyUSB0", "sysfs"}, low, true},
+		{[]string{Auto}, calm, false}, {nil, fstest.MapFS{}, false}, {[]string{None}, low, false}, {[]string{"vedirect:/dev/ttyUSB0"}, low, false},
+		{[]string{"file:/calm.json"}, low, false}, {[]string{"file:/calm.json", "file:/low.json"}, calm, true}, {[]string{"file:/none.json"}, low, false},
+	} {
+		if got := Sagging(t.Context(), c.specs, Machine{Sys: c.sys, Files: files, Serial: serial}); got != c.want {
+			t.Errorf("%v: %v", c.specs, got)
+		}
+	}
+}
+
 // failing is a tree of which some files cannot be read.
 type failing struct {
 	fs.FS
