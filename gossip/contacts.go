@@ -250,15 +250,16 @@ func (b *contacts) sorted(ok func(*Contact) bool) []*Contact {
 }
 
 // candidates returns up to n contacts to dial. on are the connected ones with their addresses. Half are
-// taken by chance, so that whoever tells us many addresses does not decide whom we meet.
-func (b *contacts) candidates(now time.Time, n int, on map[peer.ID]ma.Multiaddr) []*Contact {
+// taken by chance, so that whoever tells us many addresses does not decide whom we meet. only: no others than
+// the user's.
+func (b *contacts) candidates(now time.Time, n int, on map[peer.ID]ma.Multiaddr, only bool) []*Contact {
 	near := make(map[netip.Prefix]int)
 	for _, a := range on {
 		if p, ok := hood(a); ok {
 			near[p]++
 		}
 	}
-	list := b.sorted(func(c *Contact) bool { return on[c.ID] == nil && !now.Before(c.next) })
+	list := b.sorted(func(c *Contact) bool { return on[c.ID] == nil && !now.Before(c.next) && (!only || c.Source == given) })
 	var out []*Contact
 	for len(out) < n && len(list) > 0 {
 		i := 0

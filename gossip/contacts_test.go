@@ -44,7 +44,7 @@ func TestNeighbourhoods(t *testing.T) {
 	for i := range 5 {
 		b.add(newID(t), []ma.Multiaddr{addr("/ip4/8.%d.1.1/tcp/30334", i)}, told)
 	}
-	got := b.candidates(start, 20, nil)
+	got := b.candidates(start, 20, nil, false)
 	near := 0
 	for _, c := range got {
 		if p, _ := hood(c.addrs[0]); p.String() == "45.67.0.0/16" {
@@ -61,7 +61,7 @@ func TestNeighbourhoods(t *testing.T) {
 	if !b.crowded(addr("/ip4/45.67.200.1/tcp/1"), on) || b.crowded(addr("/ip4/9.9.9.9/tcp/1"), on) || b.crowded(addr("/ip4/192.168.1.1/tcp/1"), on) {
 		t.Error("who is one too many?")
 	}
-	for _, c := range b.candidates(start, 20, on) {
+	for _, c := range b.candidates(start, 20, on, false) {
 		if p, _ := hood(c.addrs[0]); p.String() == "45.67.0.0/16" {
 			t.Error("a fourth of one /16")
 		}
@@ -116,7 +116,7 @@ func TestAnchors(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	first := again.candidates(start.Add(time.Hour), 1, nil)[0]
+	first := again.candidates(start.Add(time.Hour), 1, nil, false)[0]
 	if !first.Anchor || first.ID != ids[2] && first.ID != ids[3] {
 		t.Errorf("the first to be dialled is %+v", first)
 	}

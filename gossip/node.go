@@ -586,7 +586,8 @@ func (n *Node) step(ctx context.Context, now time.Time) {
 	}
 	var dial []*Contact
 	if want := min(p.Out-out-n.dialling, 3-n.dialling); want > 0 {
-		dial = n.contacts.candidates(now, want, on)
+		// Whoever has as many neighbours, and has chosen half of them, dials only whom the user names.
+		dial = n.contacts.candidates(now, want, on, len(on) >= p.Out && out >= p.Out/2)
 		for _, c := range dial {
 			c.next = now.Add(backoffMin)
 		}

@@ -212,7 +212,7 @@ func (s *instance) second(ctx context.Context, notes func(lightclient.Note)) (en
 	if err != nil {
 		return nil, err
 	}
-	s.local.Second = t.light
+	s.local.Second.Store(t.light)
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -83,8 +83,8 @@ func (l *Local) told(ctx context.Context) *Talk {
 	}
 	s := n.Stats()
 	t := &Talk{Level: s.Level, Neighbours: s.Neighbours, Final: s.Final, Accepted: s.Messages.Accepted, Rejected: s.Messages.Rejected}
-	if l.Second != nil {
-		if st, err := l.Second.Status(ctx); err == nil && st.Finalized != nil {
+	if second := l.Second.Load(); second != nil {
+		if st, err := second.Status(ctx); err == nil && st.Finalized != nil {
 			t.Second = &Other{st.Finalized.Number, st.Finalized.Hash, st.State, st.Source}
 		}
 	}

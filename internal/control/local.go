@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync/atomic"
 	"time"
 
 	"github.com/taolight/taolight/gossip"
@@ -31,9 +32,9 @@ type Local struct {
 	Demo       bool
 	Joined     bool // the node was started for one question
 	Talk       func() *gossip.Node
-	Governor   Governed          // nil: nobody looks after its power
-	Second     *lightclient.Node // the light node beside this one on a demo network, which has no peer of the chain
-	Pool       *tx.Pool          // nil: no transactions
+	Governor   Governed                         // nil: nobody looks after its power
+	Second     atomic.Pointer[lightclient.Node] // set later: the light node beside this one on a demo network, which has no peer of the chain
+	Pool       *tx.Pool                         // nil: no transactions
 	// Health says what is amiss, by a status that tells the rest; nil: what node and power say.
 	Health func(*Status) []lightclient.Warning
 }
