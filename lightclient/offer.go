@@ -3,6 +3,7 @@ package lightclient
 import (
 	"cmp"
 	"slices"
+	"time"
 
 	"github.com/taolight/taolight/verify"
 	"github.com/taolight/taolight/verify/bundle"
@@ -50,11 +51,24 @@ func (s *Sync) offered(p *grandpa.WarpProof) {
 		// Peers announce headers: it can wait for them, as a commit does.
 		j := last.Justification
 		s.commit("", &grandpa.CommitMessage{Round: j.Round, SetID: before.Set.ID, Commit: j.Commit})
+		if s.chain.Finalized().Header.Number >= last.Header.Number {
+			s.spare(last.Header.Number)
+		}
 		return
 	}
 	if _, err := s.applyWarp(before, p); err == nil {
 		s.fed = s.now
 		s.warpDone()
+		s.spare(last.Header.Number)
+	}
+}
+
+// spare puts the next pull off, if a proof that nobody was asked for has brought what that would have: of light nodes that
+// tell each other, the one whose wait is the shortest asks the chain for all. One that tells old blocks spares nothing.
+func (s *Sync) spare(number uint32) {
+	every := s.cfg.PullEvery
+	if s.cfg.Finality == Pull && uint64(number)+uint64(every/s.slot()) >= uint64(s.best().Header.Number) {
+		s.spared = s.now.Add(every + time.Duration(s.cfg.Rand.Int64N(int64(every/4)+1)))
 	}
 }
 

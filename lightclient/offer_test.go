@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/taolight/taolight/internal/demonet"
+	"github.com/taolight/taolight/lightclient/wire"
 	"github.com/taolight/taolight/verify/grandpa"
 )
 
@@ -212,5 +213,54 @@ func TestToldByNeighbours(t *testing.T) {
 	}
 	if n := blocks(20, silent); n != listeners {
 		t.Errorf("from %d after they fell silent", n)
+	}
+}
+
+// TestSpared: who pulls finality does not while neighbours bring the newest, and does when they bring old blocks or
+// nothing.
+func TestSpared(t *testing.T) {
+	net := demo(t, demonet.Config{History: 20, SetChangeEvery: -1, Slack: 4000})
+	feeder := newBench(t, net, SyncConfig{})
+	b := newBench(t, net, SyncConfig{Finality: Pull, PullEvery: time.Minute})
+	for _, x := range []*bench{feeder, b} {
+		x.open()
+		x.run(5 * time.Second)
+	}
+	pulls := func(offer func(i int)) int {
+		before := b.requests[WarpRequest]
+		for i := range 300 { // ten minutes
+			feeder.step(true)
+			feeder.run(2 * time.Second)
+			b.emit(Announced{b.s.sorted()[0].id, wire.Announce{Header: net.Best(), Best: true}})
+			offer(i)
+			b.run(feeder.now.Sub(b.now))
+		}
+		return b.requests[WarpRequest] - before
+	}
+	tell := func(st *Standing) {
+		if p, ok := st.Above(b.s.Chain().Finalized().Hash, 100); ok && len(p.Fragments) > 0 {
+			b.emit(Offered{p})
+		}
+	}
+	if n := pulls(func(int) {}); n < 9 {
+		t.Errorf("%d pulls in ten minutes without an offer", n)
+	}
+	if n := pulls(func(i int) {
+		if i%30 == 0 {
+			tell(feeder.standing())
+		}
+	}); n > 1 {
+		t.Errorf("%d pulls in ten minutes while offers came each minute", n)
+	}
+	// One that always offers the next block alone holds it back by two waits at most.
+	next, behind := make(map[uint32]*Standing), uint32(0)
+	if n := pulls(func(i int) {
+		final := b.s.Chain().Finalized().Header.Number
+		if next[feeder.s.Chain().Finalized().Header.Number] = feeder.standing(); i%5 == 0 && next[final+1] != nil {
+			tell(next[final+1])
+		}
+		behind = max(behind, net.Best().Number-final)
+	}); n < 4 || behind > 75 {
+		t.Errorf("%d pulls in ten minutes while old blocks were offered; at most %d blocks behind", n, behind)
 	}
 }

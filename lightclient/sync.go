@@ -218,6 +218,7 @@ type Sync struct {
 	fed      time.Time // when it was last moved by a proof that nobody was asked for
 	told     time.Time // when such a proof was last of the newest blocks, whether it came first or not
 	toldFrom time.Time // since when that never stopped
+	spared   time.Time // until when finality need not be pulled, for such a proof has brought it
 	round    uint64    // highest GRANDPA round seen in the current set
 	alarm    *grandpa.Evidence
 	upgrade  error           // the chain follows rules we do not know
@@ -327,7 +328,7 @@ func (s *Sync) idle() time.Duration {
 		return time.Second
 	}
 	if s.cfg.Finality == Pull {
-		return max(time.Second, min(s.cfg.PullEvery-s.now.Sub(s.warp.last), asleep))
+		return max(time.Second, min(max(s.cfg.PullEvery-s.now.Sub(s.warp.last), s.spared.Sub(s.now)), asleep))
 	}
 	return max(time.Second, min(s.slot()/2, 5*time.Second))
 }

@@ -143,7 +143,7 @@ func (s *Sync) stepWarp() {
 	switch {
 	case w.needed:
 	case s.cfg.Finality == Pull:
-		if s.now.Sub(w.last) < s.cfg.PullEvery {
+		if s.now.Sub(w.last) < s.cfg.PullEvery || s.now.Before(s.spared) {
 			return
 		}
 	default: // Follow: only when the gossip fails us

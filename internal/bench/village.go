@@ -203,11 +203,50 @@ func crowd(bin, dir string) ([]row, error) {
 	if err != nil {
 		return nil, err
 	}
+	window, about, err := windowAmong(ctx, bin, dir, net, nodes[:villagers-1])
+	if err != nil {
+		return nil, err
+	}
 	what := fmt.Sprintf("full, %d peers of the chain and %d neighbours: ", s.Peers.Open, g.Neighbours)
 	return []row{
 		{what + "resident", "≤ 96 MiB", fmt.Sprintf("%.1f MiB", float64(rss)/1024), rss <= 96<<10 && s.Peers.Open+g.Neighbours >= 40},
 		{what + "wakeups", "", fmt.Sprintf("%.1f /s", float64(to-from)/30), true},
+		{"survive, with the addresses of ten neighbours: libp2p bytes, 24 times the first window", "≤ 1 MB/day", fmt.Sprintf("%.2f MB/day; %s", 24*window/1e6, about), 24*window <= 1e6},
 	}, nil
+}
+
+// windowAmong counts what a node in survive moves in its first window, when it knows other light nodes.
+func windowAmong(ctx context.Context, bin, dir string, net *demonet.Network, others []*process) (bytes float64, about string, err error) {
+	args := append(atLevel("survive"), "--max-peers", "8", "--lan", "off", "--listen", "/ip4/127.0.0.1/tcp/0", "--rpc-listen", "none")
+	for _, p := range others {
+		c, err := p.control()
+		if err != nil {
+			return 0, "", err
+		}
+		g, err := c.Gossip(ctx)
+		if err != nil || len(g.Addrs) == 0 {
+			return 0, "", errors.Join(err, errors.New("a node has no address to be dialled at"))
+		}
+		args = append(args, "--peer", g.Addrs[0])
+	}
+	sub, err := os.MkdirTemp(dir, "")
+	if err != nil {
+		return 0, "", err
+	}
+	p, err := join(bin, sub, net, args...)
+	if err != nil {
+		return 0, "", err
+	}
+	defer p.kill()
+	if err := p.wait("warp", "done"); err != nil {
+		return 0, "", err
+	}
+	time.Sleep(3 * time.Minute) // the chain's part of a window ends with a tick, that of gossip after two minutes at most
+	s, err := p.status()
+	if err != nil {
+		return 0, "", err
+	}
+	return float64(s.Traffic.In + s.Traffic.Out), fmt.Sprintf("%d peers are open after it", s.Peers.Open), nil
 }
 
 // control returns what asks a process over its socket.
