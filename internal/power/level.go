@@ -84,7 +84,7 @@ type Plan struct {
 // The rows of the table of levels. estimatedBytes is what a day of it costs by arithmetic, from the sizes
 // on the wire: from each peer a header of 250 B for each block, and from two of them a commit of 14
 // precommits of 132 B and 54 B more; a pulled justification of 20 authorities and its header 2,700 B with
-// the request; a handshake 6 kB; a keepalive of 100 B in 5 minutes for each connection and direction.
+// the request; a handshake 6 kB; a keepalive of 100 B in 15 minutes for each connection and direction.
 // It is the headers that leave room for two peers in eco, and no more.
 //
 // FlushEvery is set by the budgets of what a card is written, at 16 KiB for each head: 48 a day, 8 in survive.
@@ -92,11 +92,11 @@ var plans = [levels]Plan{
 	Full: {SyncEvery: 1, Finality: "follow", PeersOut: 8, PeersIn: 16, Connected: true, Serve: ServeAll,
 		FlushEvery: 150, Duty: DutyAll,
 		Poll: 10 * time.Second, BytesPerDay: 60e6, WakeupsPerSec: 25,
-		estimatedBytes: BlocksPerDay*(8*250+2*(14*132+54)) + 8*2*288*100},
+		estimatedBytes: BlocksPerDay*(8*250+2*(14*132+54)) + 8*2*96*100},
 	Eco: {SyncEvery: 25, Finality: "pull", PeersOut: 2, PeersIn: 4, LANFirst: true, Connected: true, Serve: ServeLAN, ServeBytes: 1e6,
 		FlushEvery: 150, Duty: DutyDeadlines,
 		Poll: 10 * time.Second, BytesPerDay: 6e6, WakeupsPerSec: 5,
-		estimatedBytes: BlocksPerDay/25*2700 + BlocksPerDay*2*250 + 2*2*288*100},
+		estimatedBytes: BlocksPerDay/25*2700 + BlocksPerDay*2*250 + 2*2*96*100},
 	Survive: {SyncEvery: 300, Finality: "pull", PeersOut: 2, Windowed: true, Connected: true, Serve: ServeNone,
 		FlushEvery: 900, Duty: DutyOnly,
 		Poll: 30 * time.Second, BytesPerDay: 1e6, WakeupsPerSec: 1.5,

@@ -225,7 +225,7 @@ func (h *Host) start() (err error) {
 // which wakes nobody up; a slow network needs no round-trip time twice a minute.
 func newMuxer() network.Multiplexer {
 	m := *yamux.DefaultTransport
-	m.KeepAliveInterval = 5 * time.Minute
+	m.KeepAliveInterval = 15 * time.Minute
 	m.MeasureRTTInterval = time.Hour
 	// 2 MiB carry 20 MB/s over 100 ms. The default of 16 MiB lets one peer fill that much memory.
 	m.MaxStreamWindowSize = 2 << 20
