@@ -78,8 +78,12 @@ func (n *Node) gone(id peer.ID) {
 	n.mu.Lock()
 	x := n.neighbours[id]
 	delete(n.neighbours, id)
-	if x != nil && !x.inbound && !x.stayed && n.params.meshes() {
+	switch {
+	case x == nil || x.inbound || x.stayed:
+	case n.params.meshes():
 		n.contacts.failed(id, n.cfg.Now(), true)
+	default: // it was left, as at this level all are
+		n.contacts.stayed(id)
 	}
 	n.mu.Unlock()
 	if x != nil {

@@ -278,6 +278,12 @@ func TestSurvive(t *testing.T) {
 	if s := b.node.Stats(); s.Level != "survive" || len(s.Topics) > 0 || s.CatchUps != 1 {
 		t.Errorf("%+v", s)
 	}
+	b.until(t, "the contact to be in good standing", func(s Stats) bool {
+		b.node.mu.Lock()
+		defer b.node.mu.Unlock()
+		x := b.node.contacts.list[a.node.cfg.Host.ID()]
+		return len(b.node.neighbours) == 0 && x.fails == 0 && !x.LastOK.IsZero()
+	})
 }
 
 // TestPulses: a bundle of pulses is passed on and told to whoever wants facts, also one that was published

@@ -152,8 +152,9 @@ func less(a, c *Contact) bool {
 }
 
 // Candidates returns up to n contacts to dial now: not connected, not banned, not backing off, and
-// not too many of one neighbourhood; of those known to be light nodes none, unless they are wanted. Half are taken by usefulness and half by chance, so that a peer
-// that once worked, or a flood of told addresses, does not decide whom we meet.
+// not too many of one neighbourhood; of those known to be light nodes none, unless they are wanted. Half are
+// taken by usefulness and half by chance, so that a peer that once worked, or a flood of told addresses, does
+// not decide whom we meet.
 func (b *Book) Candidates(now time.Time, n int, connected map[peer.ID]string, light bool) []*Contact {
 	var list []*Contact
 	near := make(map[string]int)

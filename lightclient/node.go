@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime/metrics"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -131,8 +130,9 @@ type Node struct {
 	kadWait     time.Duration
 	kadBusy     bool
 	headsAsked  bool
-	relieved    bool   // as Sync was when it was last told
-	written     uint32 // number of the head last written
+	shortAt     time.Time // since when fewer full peers are open than make light ones superfluous; zero: not so
+	relieved    bool      // as Sync was when it was last told
+	written     uint32    // number of the head last written
 	writtenHash verify.Hash
 	storeErr    error
 	setsDirty   bool                  // a set change is not committed yet
@@ -694,15 +694,4 @@ func byteSize(n int) string {
 		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
 	}
 	return fmt.Sprintf("%.1f MB", float64(n)/1e6)
-}
-
-// memory returns the bytes this process holds from the operating system, as Go knows them. ReadMemStats knows them as
-// well, but stops every goroutine for that, and wakes threads to do so.
-func memory() uint64 {
-	s := []metrics.Sample{{Name: "/memory/classes/total:bytes"}, {Name: "/memory/classes/heap/released:bytes"}}
-	metrics.Read(s)
-	if s[0].Value.Kind() != metrics.KindUint64 || s[1].Value.Kind() != metrics.KindUint64 {
-		return 0 // a later Go that has other names
-	}
-	return s[0].Value.Uint64() - s[1].Value.Uint64()
 }

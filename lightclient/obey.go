@@ -106,7 +106,7 @@ func (n *Node) obey(now time.Time, o Orders) (events []any) {
 }
 
 // fedPeers are as many peers of the chain as a node follows at most while its neighbours tell it of
-// finality too: each peer sends the header of each block, 2.7 MB a day, and what more of them would be there
+// finality too: each peer sends the header of each block, some 2 MB a day, and what more of them would be there
 // for, to be told the truth by somebody, the neighbours are as well.
 const fedPeers = 4
 

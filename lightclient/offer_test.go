@@ -252,6 +252,20 @@ func TestSpared(t *testing.T) {
 	}); n > 1 {
 		t.Errorf("%d pulls in ten minutes while offers came each minute", n)
 	}
+	// What was spared at one pace does not hold at another.
+	b.emit(Ordered{Pull, time.Hour, false})
+	b.run(time.Second)
+	for range 10 {
+		feeder.step(true)
+		feeder.run(2 * time.Second)
+	}
+	tell(feeder.standing())
+	b.run(feeder.now.Sub(b.now))
+	b.emit(Ordered{Pull, 20 * time.Second, false})
+	if n := pulls(func(int) {}); n < 25 {
+		t.Errorf("%d pulls in ten minutes at three a minute", n)
+	}
+	b.emit(Ordered{Pull, time.Minute, false})
 	// One that always offers the next block alone holds it back by two waits at most.
 	next, behind := make(map[uint32]*Standing), uint32(0)
 	if n := pulls(func(i int) {

@@ -39,7 +39,7 @@ func (c *conn) light() bool { return c.open && c.role == wire.RoleLight }
 
 // Light nodes are peers of the chain to one another, and all they tell is what they were told: as a
 // neighbour such a peer gives the same for less. So a node leaves them, once enough full ones are open and
-// lightStay has shown gossip who they are.
+// lightStay has shown gossip who they are, and dials them only when as long has brought no full ones.
 const (
 	enoughFull = 2
 	lightStay  = 15 * time.Second
@@ -60,7 +60,13 @@ func (n *Node) stepPeers(ctx context.Context, now time.Time) {
 		}
 	}
 	n.mu.Unlock()
-	want, lights := n.wanted()-len(connected), full < enoughFull
+	if full >= enoughFull || n.orders.Closed {
+		n.shortAt = time.Time{}
+	} else if n.shortAt.IsZero() {
+		n.shortAt = now
+	}
+	// Full ones are given time to open, as after a sleep.
+	want, lights := n.wanted()-len(connected), full < enoughFull && now.Sub(n.shortAt) >= lightStay
 	if full < enoughFull && light > 0 && want <= 0 { // they keep nobody out
 		want, lights = enoughFull-(len(connected)-light), false
 	}
@@ -193,9 +199,11 @@ func (n *Node) drop(id peer.ID) bool {
 func (n *Node) leave(now time.Time) (events []any) {
 	if fed := n.sync.relieved(); fed != n.relieved {
 		n.relieved = fed
-		if !fed {
+		switch {
+		case n.orders.Finality != Follow: // the level is another one, and says so
+		case !fed:
 			n.note("peers", "no neighbour tells of finality any more: up to %d peers of the chain are wanted", n.wanted())
-		} else if n.wanted() == fedPeers {
+		case n.wanted() == fedPeers:
 			n.note("peers", "neighbours tell of finality too: %d peers of the chain are enough", fedPeers)
 		}
 	}

@@ -85,6 +85,8 @@ func TestLightPeers(t *testing.T) {
 	}
 	stop()
 	net.Stop()
+	open(0, 0)
+	ahead.Store(int64(2 * time.Minute))
 	open(0, 1)
 }
 

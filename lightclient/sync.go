@@ -278,7 +278,7 @@ func (s *Sync) order(o Ordered) {
 	if s.closed && !o.Closed && s.chain != nil {
 		s.warp.needed = true // whoever was asleep asks at once
 	}
-	s.closed = o.Closed
+	s.closed, s.spared = o.Closed, time.Time{}
 	if listens := o.Finality == Follow; listens != (s.cfg.Finality == Follow) {
 		for _, p := range s.sorted() {
 			if p.listen && !listens {
