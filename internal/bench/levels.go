@@ -37,15 +37,11 @@ func levels() ([]row, error) {
 	if _, err := os.Stat("/proc/self/task"); err != nil {
 		return []row{{"levels", "", "skipped: needs Linux's /proc", true}}, nil
 	}
-	dir, err := os.MkdirTemp("", "taolight-bench-")
+	dir, bin, err := built()
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	bin := filepath.Join(dir, "taolight")
-	if err := build(bin, "cmd/taolight"); err != nil {
-		return nil, err
-	}
 	var rows []row
 	var full, eco, eight, four, watched spent
 	// The two days side by side: a node has little to do.

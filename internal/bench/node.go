@@ -24,15 +24,11 @@ func node() ([]row, error) {
 	if _, err := os.Stat("/proc/self/task"); err != nil {
 		return []row{{"running node", "", "skipped: needs Linux's /proc", true}}, nil
 	}
-	dir, err := os.MkdirTemp("", "taolight-bench-")
+	dir, bin, err := built()
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	bin := filepath.Join(dir, "taolight")
-	if err := build(bin, "cmd/taolight"); err != nil {
-		return nil, err
-	}
 	var rows []row
 	for _, f := range []func(bin, dir string) ([]row, error){coldStart, idle, writes, startTime} {
 		sub, err := os.MkdirTemp(dir, "")
@@ -189,6 +185,19 @@ func startTime(bin, _ string) ([]row, error) {
 			fmt.Sprintf("%.1f ms, %.1f × /bin/true", best[i].Seconds()*1e3, best[i].Seconds()/best[2].Seconds()), best[i] <= 20*time.Millisecond})
 	}
 	return rows, nil
+}
+
+// built builds the program in a new folder.
+func built() (dir, bin string, err error) {
+	if dir, err = os.MkdirTemp("", "taolight-bench-"); err != nil {
+		return "", "", err
+	}
+	bin = filepath.Join(dir, "taolight")
+	if err = build(bin, "cmd/taolight"); err != nil {
+		os.RemoveAll(dir)
+		return "", "", err
+	}
+	return dir, bin, nil
 }
 
 // process is a running taolight.

@@ -9,7 +9,6 @@ import (
 	"net"
 	"net/http"
 	"os"
-	"path/filepath"
 	goruntime "runtime"
 	"strings"
 	"time"
@@ -220,15 +219,11 @@ func clients() ([]row, error) {
 	if _, err := os.Stat("/proc/self/status"); err != nil {
 		return []row{{"node with 64 clients", "", "skipped: needs Linux's /proc", true}}, nil
 	}
-	dir, err := os.MkdirTemp("", "taolight-bench-")
+	dir, bin, err := built()
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	bin := filepath.Join(dir, "taolight")
-	if err := build(bin, "cmd/taolight"); err != nil {
-		return nil, err
-	}
 	chain, err := demonet.New(demonet.Config{History: 30, Peers: 3, Quiet: true, BlockTime: 250 * time.Millisecond})
 	if err != nil {
 		return nil, err

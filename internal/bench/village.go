@@ -25,15 +25,11 @@ const (
 )
 
 func village() ([]row, error) {
-	dir, err := os.MkdirTemp("", "taolight-bench-")
+	dir, bin, err := built()
 	if err != nil {
 		return nil, err
 	}
 	defer os.RemoveAll(dir)
-	bin := filepath.Join(dir, "taolight")
-	if err := build(bin, "cmd/taolight"); err != nil {
-		return nil, err
-	}
 	list := []struct {
 		name  string
 		peers int
