@@ -17,6 +17,7 @@ import (
 // Our own limits on contacts.
 const (
 	maxContacts  = 400
+	fewContacts  = 8  // with so many a node in survive asks for no more
 	maxAddrs     = 4  // of one contact
 	maxTold      = 16 // contacts taken from one answer
 	maxNear      = 3  // neighbours from one /16 (IPv4) or /32 (IPv6) of public addresses

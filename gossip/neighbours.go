@@ -143,13 +143,17 @@ func (n *Node) askPeers(ctx context.Context, id peer.ID, known int) {
 	if ask {
 		x.told = true
 	}
+	enough := maxContacts / 2
+	if n.level == Survive {
+		enough = fewContacts
+	}
 	n.mu.Unlock()
 	if !ask {
 		return
 	}
 	go func() {
 		n.askHeld(ctx, id)
-		if known >= maxContacts/2 {
+		if known >= enough {
 			return
 		}
 		if peers, err := askPeers(ctx, n.cfg.Host, id, n.cfg.Genesis); err == nil {

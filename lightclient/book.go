@@ -37,11 +37,16 @@ type Contact struct {
 	BannedUntil time.Time `json:"banned_until,omitzero"`
 	BanReason   string    `json:"ban_reason,omitempty"`
 
-	light   bool      // in its last handshake it was a light node itself
+	Light bool `json:"light,omitempty"` // in its last handshake it was a light node itself
+
 	next    time.Time // not before
 	lastErr string
 	saved   bool // as it stands, the store has it
 }
+
+// doubtful reports whether a contact may be a light node itself: the user names those too, where the network
+// file and the chain's peers name full nodes.
+func (c *Contact) doubtful() bool { return c.Light || c.Source == "given" && c.LastOK.IsZero() }
 
 // pinned contacts were named by the user or the network file and are never forgotten.
 func (c *Contact) pinned() bool { return c.Source == "bootnode" || c.Source == "given" }
@@ -151,18 +156,18 @@ func less(a, c *Contact) bool {
 	return a.ID < c.ID
 }
 
-// Candidates returns up to n contacts to dial now: not connected, not banned, not backing off, and
-// not too many of one neighbourhood; of those known to be light nodes none, unless they are wanted. Half are
+// Candidates returns up to n contacts to dial now: not connected, not banned, not backing off, not of those to
+// be skipped (nil: of none), and not too many of one neighbourhood. Half are
 // taken by usefulness and half by chance, so that a peer that once worked, or a flood of told addresses, does
 // not decide whom we meet.
-func (b *Book) Candidates(now time.Time, n int, connected map[peer.ID]string, light bool) []*Contact {
+func (b *Book) Candidates(now time.Time, n int, connected map[peer.ID]string, skip func(*Contact) bool) []*Contact {
 	var list []*Contact
 	near := make(map[string]int)
 	for _, addr := range connected {
 		near[neighbourhood(addr)]++
 	}
 	for _, c := range b.contacts {
-		if _, on := connected[c.ID]; on || now.Before(c.BannedUntil) || now.Before(c.next) || len(c.Addrs) == 0 || c.light && !light {
+		if _, on := connected[c.ID]; on || now.Before(c.BannedUntil) || now.Before(c.next) || len(c.Addrs) == 0 || skip != nil && skip(c) {
 			continue
 		}
 		list = append(list, c)
@@ -209,13 +214,12 @@ func (b *Book) Left(id peer.ID) {
 // Worked notes that a contact accepted us, and whether it is a light node.
 func (b *Book) Worked(id peer.ID, now time.Time, light bool) {
 	if c := b.contacts[id]; c != nil {
-		c.light = light
 		// Saved at most once an hour: when it last worked need not be known to the second.
-		c.saved = c.saved && c.Fails == 0 && now.Sub(c.LastOK) < time.Hour
+		c.saved = c.saved && c.Light == light && c.Fails == 0 && now.Sub(c.LastOK) < time.Hour
 		if !c.saved {
 			c.LastOK = now.Round(0).Truncate(time.Second)
 		}
-		c.Fails, c.lastErr = 0, ""
+		c.Light, c.Fails, c.lastErr = light, 0, ""
 	}
 }
 
@@ -261,6 +265,17 @@ func (b *Book) Banned(now time.Time) []Contact {
 func (b *Book) IsBanned(id peer.ID, now time.Time) bool {
 	c := b.contacts[id]
 	return c != nil && now.Before(c.BannedUntil)
+}
+
+// Given returns the contacts that the user named.
+func (b *Book) Given() map[peer.ID]bool {
+	ids := make(map[peer.ID]bool)
+	for id, c := range b.contacts {
+		if c.Source == "given" {
+			ids[id] = true
+		}
+	}
+	return ids
 }
 
 // Len returns the number of contacts.
@@ -319,7 +334,7 @@ func (b *Book) Load(data []byte) error {
 		b.contact(c.ID, "inbound")
 	}
 	if have := b.contacts[c.ID]; have != nil {
-		have.LastOK, have.Fails, have.BannedUntil, have.BanReason, have.saved = c.LastOK, c.Fails, c.BannedUntil, c.BanReason, true
+		have.Light, have.LastOK, have.Fails, have.BannedUntil, have.BanReason, have.saved = c.Light, c.LastOK, c.Fails, c.BannedUntil, c.BanReason, true
 	}
 	return nil
 }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -102,7 +103,7 @@ func TestBookBounds(t *testing.T) {
 	}
 	// A flood from one neighbourhood does not fill the connections.
 	now := time.Now()
-	got := b.Candidates(now, 8, nil, true)
+	got := b.Candidates(now, 8, nil, nil)
 	if len(got) > maxPerSubnet+1 {
 		t.Errorf("%d candidates, all but one in 203.0/16", len(got))
 	}
@@ -118,7 +119,7 @@ func TestBookBackoffAndBans(t *testing.T) {
 		t.Fatal(err)
 	}
 	now := time.Unix(1_800_000_000, 0)
-	ready := func() bool { return len(b.Candidates(now, 8, nil, true)) == 1 }
+	ready := func() bool { return len(b.Candidates(now, 8, nil, nil)) == 1 }
 	if !ready() {
 		t.Fatal("a new contact is no candidate")
 	}
@@ -166,7 +167,7 @@ func TestBookBackoffAndBans(t *testing.T) {
 		t.Errorf("after a restart: %+v", banned)
 	}
 	now = now.Add(time.Hour)
-	if b2.IsBanned(id, now) || len(b2.Candidates(now, 8, nil, true)) != 1 {
+	if b2.IsBanned(id, now) || len(b2.Candidates(now, 8, nil, nil)) != 1 {
 		t.Error("a ban that is over still holds")
 	}
 	for _, junk := range []string{"", "{}", "[]", `{"id":"x"}`, `{"id":"` + id.String() + `","addrs":["/ip4/10.0.0.1/tcp/1","y"]}`} {
@@ -175,5 +176,46 @@ func TestBookBackoffAndBans(t *testing.T) {
 		if b.Len() != 0 {
 			t.Errorf("loaded a contact from %q", junk)
 		}
+	}
+}
+
+// TestBookLight: a contact that was a light node is one after a restart too, and one that the user named and nobody
+// has met may be one.
+func TestBookLight(t *testing.T) {
+	b := newBook()
+	full, light, given, kad := testID(t, 11), testID(t, 12), testID(t, 13), testID(t, 14)
+	for _, id := range []peer.ID{full, light, given} {
+		if err := b.AddGiven("/ip4/203.0.113.2/tcp/1/p2p/"+id.String(), "given"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.AddTold(kad, []ma.Multiaddr{ma.StringCast("/ip4/203.0.113.3/tcp/1")})
+	now := time.Unix(1_800_000_000, 0)
+	b.Worked(full, now, false)
+	b.Worked(light, now, true)
+	sure := func(b *Book) (ids []peer.ID) {
+		for _, c := range b.Candidates(now, 8, nil, (*Contact).doubtful) {
+			ids = append(ids, c.ID)
+		}
+		slices.Sort(ids)
+		return ids
+	}
+	want := []peer.ID{full, kad}
+	slices.Sort(want)
+	if got := sure(b); !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", got, want)
+	}
+	kept := newBook()
+	for _, record := range b.Unsaved(now) {
+		if err := kept.Load(record); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if got := sure(kept); !slices.Equal(got, []peer.ID{full}) || kept.Len() != 2 {
+		t.Errorf("after a restart %v of %d", got, kept.Len())
+	}
+	b.Worked(light, now.Add(time.Minute), false) // it is another program now
+	if len(b.Unsaved(now)) != 1 || len(sure(b)) != 3 {
+		t.Error("that a light node has become a full one is not known")
 	}
 }

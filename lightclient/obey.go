@@ -86,6 +86,10 @@ func (n *Node) obey(now time.Time, o Orders) (events []any) {
 		st.Quiet(!n.writable.Load())
 	}
 	n.host.Limit(o.Limit)
+	n.host.Only(nil)
+	if o.Serve == ServeNone {
+		n.host.Only(n.book.Given())
+	}
 	if err := n.host.Quiet(o.Closed); err != nil {
 		n.warn("peers", "%v; others cannot reach this node", err)
 	}
@@ -101,14 +105,16 @@ func (n *Node) obey(now time.Time, o Orders) (events []any) {
 		n.dismiss(id)
 		n.hangUp(id)
 	}
-	n.kadNext = now // whoever was asleep knows old addresses
+	if n.kadNext = now; n.thrifty() { // whoever was asleep knows old addresses, of which two may do
+		n.kadNext = now.Add(lightStay)
+	}
 	return append(events, Ordered{o.Finality, o.PullEvery, o.Closed})
 }
 
 // fedPeers are as many peers of the chain as a node follows at most while its neighbours tell it of
 // finality too: each peer sends the header of each block, some 2 MB a day, and what more of them would be there
 // for, to be told the truth by somebody, the neighbours are as well.
-const fedPeers = 4
+const fedPeers = 3
 
 // wanted is how many connections the node makes.
 func (n *Node) wanted() int {

@@ -45,6 +45,13 @@ const (
 	lightStay  = 15 * time.Second
 )
 
+// enoughKnown contacts are as many as a node needs that wants few peers: it asks for more when it lacks peers.
+const enoughKnown = 16
+
+// thrifty reports whether the node wants no more peers than are enough, to each of which it shakes hands each
+// time that it wakes up: then none is dialled only to learn what it is.
+func (n *Node) thrifty() bool { return n.orders.Peers <= enoughFull }
+
 // stepPeers dials towards the wanted number of peers and asks for more addresses when short.
 func (n *Node) stepPeers(ctx context.Context, now time.Time) {
 	n.mu.Lock()
@@ -70,13 +77,30 @@ func (n *Node) stepPeers(ctx context.Context, now time.Time) {
 	if full < enoughFull && light > 0 && want <= 0 { // they keep nobody out
 		want, lights = enoughFull-(len(connected)-light), false
 	}
-	if want > 0 && n.dialling < 4 {
-		for _, c := range n.book.Candidates(now, min(want, 4-n.dialling), connected, lights) {
+	if most := min(want, 4-n.dialling); most > 0 {
+		known := func(c *Contact) bool { return c.Light }
+		var list []*Contact
+		switch {
+		case lights:
+			list = n.book.Candidates(now, most, connected, nil)
+		case n.thrifty():
+			if list = n.book.Candidates(now, most, connected, (*Contact).doubtful); len(list) > 0 || len(connected) > 0 {
+				break
+			}
+			fallthrough // there are no others
+		default:
+			list = n.book.Candidates(now, most, connected, known)
+		}
+		for _, c := range list {
 			n.dial(ctx, now, c)
 		}
 	}
 	if open := full + light; open > 0 && !n.kadBusy && !now.Before(n.kadNext) {
-		n.discover(ctx, now, open)
+		if n.thrifty() && open >= n.wanted() && n.book.Len() >= enoughKnown {
+			n.kadNext = now.Add(time.Hour)
+		} else {
+			n.discover(ctx, now, open)
+		}
 	}
 }
 

@@ -107,6 +107,7 @@ type Host struct {
 
 	quieting sync.Mutex // held while Quiet changes it
 	quiet    atomic.Bool
+	only     atomic.Pointer[map[peer.ID]bool] // not nil: of whom connections are taken
 	limit    atomic.Uint64
 	listened []multiaddr.Multiaddr // where it listens when it is not quiet; guarded by quieting
 }

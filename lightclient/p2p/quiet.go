@@ -49,6 +49,17 @@ func (h *Host) setQuiet(on bool) error {
 	return nil
 }
 
+// Only has the host take connections of some peers alone, until it is called with nil. It ends none, and
+// dials whom it is told to. A stranger learns it before the two have told each other what they are, which
+// is most of what a connection costs.
+func (h *Host) Only(ids map[peer.ID]bool) {
+	if ids == nil {
+		h.only.Store(nil)
+		return
+	}
+	h.only.Store(&ids)
+}
+
 // Limit makes the host quiet once it has moved so many bytes in all, in both directions since New; 0 is no
 // limit. What is under way ends there: at most what the connections had read already comes on top.
 func (h *Host) Limit(bytes uint64) {
@@ -84,7 +95,8 @@ func (g gate) open() bool { return !g.h.quiet.Load() }
 func (g gate) InterceptPeerDial(peer.ID) bool                      { return g.open() }
 func (g gate) InterceptAddrDial(peer.ID, multiaddr.Multiaddr) bool { return g.open() }
 func (g gate) InterceptAccept(network.ConnMultiaddrs) bool         { return g.open() }
-func (g gate) InterceptSecured(network.Direction, peer.ID, network.ConnMultiaddrs) bool {
-	return g.open()
+func (g gate) InterceptSecured(d network.Direction, id peer.ID, _ network.ConnMultiaddrs) bool {
+	only := g.h.only.Load()
+	return g.open() && (d != network.DirInbound || only == nil || (*only)[id])
 }
 func (g gate) InterceptUpgraded(network.Conn) (bool, control.DisconnectReason) { return g.open(), 0 }

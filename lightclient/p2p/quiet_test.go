@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"runtime"
+	"slices"
 	"testing"
 
 	"github.com/libp2p/go-libp2p/core/network"
@@ -47,6 +48,32 @@ func TestQuiet(t *testing.T) {
 		}
 		connect(t, b, a)
 	}
+}
+
+// TestOnly: a host that takes connections of some peers alone refuses others before identify, keeps what it has,
+// and dials whom it will.
+func TestOnly(t *testing.T) {
+	a, b, c, d := server(t, Config{}), server(t, Config{}), server(t, Config{}), server(t, Config{})
+	connect(t, c, a)
+	a.Only(map[peer.ID]bool{b.ID(): true})
+	in, out := a.Traffic()
+	d.Connect(t.Context(), peer.AddrInfo{ID: a.ID(), Addrs: a.Addrs()}) // that it is refused is told after it has dialled
+	eventually(t, "the stranger is gone", func() bool { return len(d.Peers()) == 0 })
+	if slices.Contains(a.Peers(), d.ID()) {
+		t.Error("a stranger is connected")
+	}
+	if nowIn, nowOut := a.Traffic(); nowIn+nowOut > in+out+1000 {
+		t.Errorf("the stranger cost %d bytes", nowIn+nowOut-in-out)
+	}
+	connect(t, b, a)
+	if !slices.Contains(a.Peers(), c.ID()) {
+		t.Error("who was connected is gone")
+	}
+	connect(t, a, d)
+	a.Disconnect(d.ID())
+	a.Only(nil)
+	eventually(t, "the connection has ended", func() bool { return len(d.Peers()) == 0 })
+	connect(t, d, a)
 }
 
 // TestLimit: the host closes itself in the middle of an answer that would pass the limit, and can be opened again
