@@ -46,7 +46,9 @@ type Params struct {
 	// Spread is the longest that a finality message waits, after it was verified, until it is passed on; how
 	// long, chance decides. In that time the neighbours say that they have it (IDONTWANT): where a message
 	// is on its way for 100 ms, a wait of up to 300 saves half of the copies (internal/sim, TestDay).
-	Spread           time.Duration
+	Spread time.Duration
+	// SpreadMore is how often it waits as long again while part of the mesh has said so (Lingers).
+	SpreadMore       int
 	Dout             int // of D, dialled by us: nobody can fill a mesh by dialling in. GossipSub wants less than D/2
 	Heartbeat        time.Duration
 	Out, In          int           // connections to neighbours: dialled, accepted
@@ -59,12 +61,12 @@ func ParamsOf(l Level) Params {
 	switch l {
 	case Full:
 		return Params{
-			Topics: Kinds(), D: 4, Dlo: 3, Dhi: 4, Dlazy: 4, Tell: 1, Spread: 300 * time.Millisecond, Dout: 1, Heartbeat: 3 * time.Second,
+			Topics: Kinds(), D: 4, Dlo: 3, Dhi: 4, Dlazy: 4, Tell: 1, Spread: 250 * time.Millisecond, SpreadMore: 2, Dout: 1, Heartbeat: 3 * time.Second,
 			Out: 8, In: 16, MDNSEvery: time.Minute, Serve: true,
 		}
 	case Eco:
 		return Params{
-			Topics: []Kind{FinalityRare, Evidence}, D: 3, Dlo: 2, Dhi: 4, Dlazy: 2, Tell: 1, Spread: time.Second, Dout: 0, Heartbeat: 10 * time.Second,
+			Topics: []Kind{FinalityRare, Evidence}, D: 3, Dlo: 2, Dhi: 4, Dlazy: 2, Tell: 1, Spread: time.Second, SpreadMore: 0, Dout: 0, Heartbeat: 10 * time.Second,
 			Out: 4, In: 4, MDNSEvery: 10 * time.Minute, Serve: true, ServeOnly: true,
 		}
 	case Survive:

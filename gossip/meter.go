@@ -57,6 +57,61 @@ type mesh struct {
 	*meter
 	mu    sync.Mutex
 	peers map[string]map[peer.ID]bool // by the topic's name
+	holds map[string]map[peer.ID]bool // who says that it has a message that waits here, by the message's id
+}
+
+func newMesh(m *meter) *mesh {
+	return &mesh{meter: m, peers: make(map[string]map[peer.ID]bool), holds: make(map[string]map[peer.ID]bool)}
+}
+
+// wait begins to notice who has a message; the result ends that.
+func (m *mesh) wait(id string, from peer.ID) (done func()) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.holds[id] = map[peer.ID]bool{from: true}
+	return func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		delete(m.holds, id)
+	}
+}
+
+// have returns how many of a topic's mesh have a message that waits here, and how many have not said so.
+func (m *mesh) have(topic, id string, from peer.ID) (have, lack int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for p := range m.peers[topic] {
+		switch {
+		case p == from:
+		case m.holds[id][p]:
+			have++
+		default:
+			lack++
+		}
+	}
+	return have, lack
+}
+
+func (m *mesh) noted(id string, by peer.ID) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if holds := m.holds[id]; holds != nil {
+		holds[by] = true
+	}
+}
+
+func (m *mesh) RecvRPC(rpc *pubsub.RPC) {
+	m.meter.RecvRPC(rpc)
+	for _, c := range rpc.GetControl().GetIdontwant() {
+		for _, id := range c.GetMessageIDs() {
+			m.noted(id, rpc.From())
+		}
+	}
+}
+
+func (m *mesh) DuplicateMessage(msg *pubsub.Message) {
+	m.meter.DuplicateMessage(msg)
+	m.noted(msg.ID, msg.ReceivedFrom)
 }
 
 func (m *mesh) size(topic string) int {

@@ -95,7 +95,7 @@ type routerConfig struct {
 
 func newRouter(ctx context.Context, c routerConfig) (*router, error) {
 	ctx, cancel := context.WithCancel(ctx)
-	r := &router{host: c.host, cancel: cancel, genesis: c.genesis, topics: make(map[Kind]*pubsub.Topic), loose: make(map[Kind]*pubsub.Topic), mesh: &mesh{meter: c.meter, peers: make(map[string]map[peer.ID]bool)}}
+	r := &router{host: c.host, cancel: cancel, genesis: c.genesis, topics: make(map[Kind]*pubsub.Topic), loose: make(map[Kind]*pubsub.Topic), mesh: newMesh(c.meter)}
 	if err := r.start(ctx, c); err != nil {
 		r.close()
 		return nil, fmt.Errorf("gossipsub: %w", err)
@@ -228,14 +228,14 @@ func (r *router) start(ctx context.Context, c routerConfig) (err error) {
 			switch c.judge(from, k, m.GetData()) {
 			case Accept:
 				if k == Finality || k == FinalityRare {
-					linger(ctx, time.Duration(rand.Int64N(int64(c.params.Spread))))
+					r.linger(ctx, name, m.ID, from, &c.params)
 				}
 				return pubsub.ValidationAccept
 			case Reject:
 				return pubsub.ValidationReject
 			}
 			return pubsub.ValidationIgnore
-		}, pubsub.WithValidatorConcurrency(4)) // of which at most one a block lingers
+		}, pubsub.WithValidatorConcurrency(4)) // of which one a block lingers
 		if err != nil {
 			return err
 		}
@@ -243,15 +243,27 @@ func (r *router) start(ctx context.Context, c routerConfig) (err error) {
 	return nil
 }
 
-// linger waits for a while, or for the end.
-func linger(ctx context.Context, d time.Duration) {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-ctx.Done():
-	case <-t.C:
+// linger waits for as long as chance decides, and again a few times while some neighbours of the mesh say that they
+// have the message and others may be about to: where it comes from all sides, few need it, and where it is at its
+// front, it goes on.
+func (r *router) linger(ctx context.Context, topic, id string, from peer.ID, p *Params) {
+	defer r.mesh.wait(id, from)()
+	for range 1 + p.SpreadMore {
+		t := time.NewTimer(time.Duration(rand.Int64N(int64(p.Spread))))
+		select {
+		case <-ctx.Done():
+		case <-t.C:
+		}
+		t.Stop()
+		if have, lack := r.mesh.have(topic, id, from); !Lingers(have, lack) || ctx.Err() != nil {
+			return
+		}
 	}
 }
+
+// Lingers reports whether of a mesh so many have a message, and so many have not said so, that it is worth a
+// wait who else has it.
+func Lingers(have, lack int) bool { return lack > 0 && 10*have >= 3*(have+lack) }
 
 // join tells the neighbours which topics are wanted, and takes part in them.
 func (r *router) join(genesis verify.Hash, topics []Kind) error {

@@ -433,8 +433,29 @@ func (n *node) judged(from int, id verify.Hash, m []byte, j gossip.Judgement) {
 		if j.Number > n.final {
 			n.has(j.Number)
 		}
-		w.after(time.Duration(w.rand.Int64N(int64(w.p.Spread))), func() { n.forward(id, m, from) })
+		n.linger(from, id, m, w.p.SpreadMore)
 	}
+}
+
+// linger waits before a message is passed on, and so many times again while part of the mesh has it.
+func (n *node) linger(from int, id verify.Hash, m []byte, more int) {
+	n.w.after(time.Duration(n.w.rand.Int64N(int64(n.w.p.Spread))), func() {
+		have, lack := 0, 0
+		for o, p := range n.peers {
+			switch {
+			case o == from || !p.mesh:
+			case p.dont[id]:
+				have++
+			default:
+				lack++
+			}
+		}
+		if more > 0 && gossip.Lingers(have, lack) {
+			n.linger(from, id, m, more-1)
+			return
+		}
+		n.forward(id, m, from)
+	})
 }
 
 // check counts what was accepted and is not so.
