@@ -49,10 +49,11 @@ var sections = []struct {
 	{"levels", levels},
 	{"lossy", lossy},
 	{"village", village},
+	{"windows", windows},
 }
 
 // apart are the sections that run only when they are named: each takes five minutes and more.
-var apart = []string{"levels", "lossy", "village"}
+var apart = []string{"levels", "lossy", "village", "windows"}
 
 func main() {
 	if engine := os.Getenv(childEnv); engine != "" {
