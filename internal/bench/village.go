@@ -281,7 +281,7 @@ func windows() ([]row, error) {
 		later += m / (count - 1)
 	}
 	for i := range heads[1:] {
-		if heads[i+1] < heads[i]+250 {
+		if heads[i+1] < heads[i]+150 { // the first is where the chain was
 			return nil, fmt.Errorf("the windows brought the blocks %v", heads)
 		}
 	}
