@@ -67,7 +67,7 @@ func ParamsOf(l Level) Params {
 	case Eco:
 		return Params{
 			Topics: []Kind{FinalityRare, Evidence}, D: 3, Dlo: 2, Dhi: 4, Dlazy: 2, Tell: 1, Spread: time.Second, SpreadMore: 0, Dout: 0, Heartbeat: 10 * time.Second,
-			Out: 4, In: 4, MDNSEvery: 10 * time.Minute, Serve: true, ServeOnly: true,
+			Out: 3, In: 4, MDNSEvery: 10 * time.Minute, Serve: true, ServeOnly: true,
 		}
 	case Survive:
 		return Params{Out: 1} // each costs a handshake an hour, and the chain's own peers are asked besides
