@@ -37,7 +37,7 @@ func ParseLevel(s string) (Level, error) {
 // Params are what a level means for gossip. They are GossipSub's own parameters, smaller than its
 // defaults: a mesh of four copies a message reaches a thousand nodes in five or six hops, and a small
 // board pays for each neighbour in wakeups and in bytes: with six at most instead of four, a day of
-// finality would be 46 MB instead of 44 (internal/sim, TestDay).
+// finality was 2 MB more (internal/sim, TestDay).
 type Params struct {
 	Topics      []Kind
 	D, Dlo, Dhi int // neighbours in the mesh of a topic: wanted, least, most

@@ -86,10 +86,11 @@ func (n *Node) obey(now time.Time, o Orders) (events []any) {
 		st.Quiet(!n.writable.Load())
 	}
 	n.host.Limit(o.Limit)
-	n.host.Only(nil)
+	var only map[peer.ID]bool
 	if o.Serve == ServeNone {
-		n.host.Only(n.book.Given())
+		only = n.book.Given()
 	}
+	n.host.Only(only)
 	if err := n.host.Quiet(o.Closed); err != nil {
 		n.warn("peers", "%v; others cannot reach this node", err)
 	}

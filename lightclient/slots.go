@@ -48,8 +48,8 @@ const (
 // enoughKnown contacts are as many as a node needs that wants few peers: it asks for more when it lacks peers.
 const enoughKnown = 16
 
-// thrifty reports whether the node wants no more peers than are enough, to each of which it shakes hands each
-// time that it wakes up: then none is dialled only to learn what it is.
+// thrifty reports whether the node wants no more peers than are enough. If it serves nobody besides, it is one
+// that sleeps, and shakes hands with each whenever it wakes up: then none is dialled only to learn what it is.
 func (n *Node) thrifty() bool { return n.orders.Peers <= enoughFull }
 
 // stepPeers dials towards the wanted number of peers and asks for more addresses when short.
@@ -83,7 +83,7 @@ func (n *Node) stepPeers(ctx context.Context, now time.Time) {
 		switch {
 		case lights:
 			list = n.book.Candidates(now, most, connected, nil)
-		case n.thrifty():
+		case n.thrifty() && n.orders.Serve == ServeNone:
 			if list = n.book.Candidates(now, most, connected, (*Contact).doubtful); len(list) > 0 || len(connected) > 0 {
 				break
 			}

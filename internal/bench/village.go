@@ -149,15 +149,11 @@ func settle(ctx context.Context, bin, dir string, net *demonet.Network, count, p
 		if err := p.wait("warp", "done"); err != nil {
 			return nodes, err
 		}
-		c, err := p.control()
+		addr, err := p.addr(ctx)
 		if err != nil {
 			return nodes, err
 		}
-		g, err := c.Gossip(ctx)
-		if err != nil || len(g.Addrs) == 0 {
-			return nodes, errors.Join(err, errors.New("a node has no address to be dialled at"))
-		}
-		addrs = append(addrs, g.Addrs[0])
+		addrs = append(addrs, addr)
 	}
 	return nodes, nil
 }
@@ -230,15 +226,11 @@ func windows() ([]row, error) {
 	defer leave(others)
 	args := append(atLevel("survive"), "--max-peers", "8", "--lan", "off", "--listen", "/ip4/127.0.0.1/tcp/0", "--rpc-listen", "none")
 	for _, p := range others {
-		c, err := p.control()
+		addr, err := p.addr(ctx)
 		if err != nil {
 			return nil, err
 		}
-		g, err := c.Gossip(ctx)
-		if err != nil || len(g.Addrs) == 0 {
-			return nil, errors.Join(err, errors.New("a node has no address to be dialled at"))
-		}
-		args = append(args, "--peer", g.Addrs[0])
+		args = append(args, "--peer", addr)
 	}
 	sub, err := os.MkdirTemp(dir, "")
 	if err != nil {
@@ -277,6 +269,19 @@ func windows() ([]row, error) {
 	day := moved[0] + 23*moved[1]
 	return []row{{"survive, with the addresses of ten neighbours: libp2p bytes, a first window and 23 like the second", "≤ 1 MB/day",
 		fmt.Sprintf("%.2f MB/day; %.1f kB, then %.1f kB a window", day/1e6, moved[0]/1e3, moved[1]/1e3), day <= 1e6}}, nil
+}
+
+// addr is where other light nodes reach a process.
+func (p *process) addr(ctx context.Context) (string, error) {
+	c, err := p.control()
+	if err != nil {
+		return "", err
+	}
+	g, err := c.Gossip(ctx)
+	if err != nil || len(g.Addrs) == 0 {
+		return "", errors.Join(err, errors.New("a node has no address to be dialled at"))
+	}
+	return g.Addrs[0], nil
 }
 
 // control returns what asks a process over its socket.
